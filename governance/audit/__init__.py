@@ -1,0 +1,1 @@
+"""Audits: plan, verdicts, statistics, report. Pure; what asks a model lives in infra."""

@@ -1,0 +1,57 @@
+"""Identity of values: SHA-256 over canonical bytes (RFC 8785), written ``sha256:<64 hex>``.
+
+Two values are the same exactly when their digests are the same, whatever the formatting, key order or
+machine. Sets (of files, of events) are digested order-free, so that a partition or a retry changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import rfc8785
+
+__all__ = ["DIGEST_PATTERN", "canonical", "digest", "digest_bytes", "digest_set", "is_digest", "short"]
+
+DIGEST_PATTERN: Final = r"^sha256:[0-9a-f]{64}$"
+_DIGEST = re.compile(DIGEST_PATTERN)
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON bytes of a JSON value (RFC 8785).
+
+    Raises:
+        ValueError: The value has no canonical form (NaN, infinity, an integer beyond 2**53, a type that
+            is not JSON).
+    """
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError as error:
+        raise ValueError(f"no canonical JSON: {error}") from error
+
+
+def digest_bytes(data: bytes) -> str:
+    """``sha256:<hex>`` of the bytes as they are."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def digest(value: Any) -> str:
+    """``sha256:<hex>`` of the canonical JSON of ``value``."""
+    return digest_bytes(canonical(value))
+
+
+def digest_set(members: Iterable[str]) -> str:
+    """Order-free digest of a set of digests (or other strings); repeated members count once."""
+    return digest(sorted(set(members)))
+
+
+def is_digest(text: object) -> bool:
+    """Whether ``text`` has the form of a digest."""
+    return isinstance(text, str) and _DIGEST.match(text) is not None
+
+
+def short(text: str, length: int = 12) -> str:
+    """The first hex characters of a digest, for display only; never an identity."""
+    return text.removeprefix("sha256:")[:length]
