@@ -1,0 +1,1 @@
+"""The portal: what an annotator sees. Reaches storage through annotation.ports only."""

@@ -1,0 +1,1 @@
+"""The platform's own web app: start page, policy catalogue, /v1 API, review and history pages."""

@@ -1,0 +1,99 @@
+"""The ``bounds`` command: one root, one module per noun, loaded only when called.
+
+Exit codes: 0 passed, 1 a failed verdict, 2 usage or bad input, 3 a fault of the outside world.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from governance.errors import BoundsError
+
+__all__ = ["app", "main"]
+
+# command -> (module below flows.commands, attribute: a typer.Typer or a function, one-line help)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "up": ("stack", "up", "Start the embedded stack and keep it running."),
+    "down": ("stack", "down", "Stop the embedded stack of a data folder."),
+    "status": ("stack", "status", "Say what runs where, and how it is."),
+    "demo": ("demo", "demo", "The whole way once, on the embedded stack, with simulated people."),
+    "policy": ("policy", "app", "Check, diff, resolve, explain and test policies."),
+    "import": ("importing", "app", "Import items and judgements from files."),
+    "collect": ("way", "collect", "Pull judgements from every source of a site."),
+    "validate": ("way", "validate", "Check what was collected; accept or quarantine each row."),
+    "release": ("way", "release", "Build a release from accepted batches."),
+    "train": ("way", "train", "Train the example candidates from a release."),
+    "audit": ("audit", "app", "Put a model to the probes of the policy in force."),
+    "promote": ("way", "promote", "Move an alias, if a signed decision allows it."),
+    "agreement": ("agreement", "agreement", "Agreement between annotators, with intervals."),
+    "log": ("way", "log", "List what was decided, with its evidence."),
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Loads a command's module when the command is called, so that ``--help`` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, help_line = COMMANDS[cmd_name]
+        if ctx.resilient_parsing or _only_listing():
+            return click.Command(cmd_name, help=help_line)
+        target: Any = getattr(importlib.import_module(f"flows.commands.{module}"), attribute)
+        if isinstance(target, typer.Typer):
+            command = typer.main.get_command(target)
+        else:
+            single = typer.Typer(add_completion=False)
+            single.command(cmd_name)(target)
+            command = typer.main.get_command(single)
+        command.name = cmd_name
+        return command
+
+
+def _only_listing() -> bool:
+    return len(sys.argv) < 2 or sys.argv[1] in {"--help", "-h"}
+
+
+app = typer.Typer(
+    name="bounds",
+    cls=_LazyGroup,
+    help="Human feedback from documented people; models gated by a three-tiered policy.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Human feedback from documented people; models gated by a three-tiered policy."""
+
+
+def main() -> None:
+    """Run the command line; every error of the platform ends in its sentence and its exit code."""
+    try:
+        app()
+    except BoundsError as error:
+        sys.stderr.write(error.diagnostics() + "\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

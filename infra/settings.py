@@ -1,0 +1,198 @@
+"""Settings: one frozen value that says where everything is; the only module that reads the environment.
+
+Layers, each over the one before: defaults, ``settings.toml`` in the data folder (or the file that
+``BOUNDS_SETTINGS`` names), ``stack.json`` (addresses of a running embedded stack), ``secrets.json``
+(mode 600), ``BOUNDS_*`` environment variables. A secret is never printed: it is a ``SecretStr``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from governance.errors import InputError
+
+__all__ = ["S3Settings", "Settings", "SiteSettings", "default_home", "load_settings"]
+
+SITE_ID = r"^[a-z][a-z0-9-]{0,30}$"
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteSettings(_Shape):
+    """One place of collection: its Label Studio, its object prefix, its Prefect work pool, its key."""
+
+    id: str = Field(pattern=SITE_ID)
+    label_studio_url: str | None = None
+    label_studio_token: SecretStr | None = None
+    project: str = "bounds"
+    overlap: int = Field(default=3, ge=1, le=100)
+    seed: int = 20260101
+    key: SecretStr = SecretStr("")
+
+    @property
+    def object_prefix(self) -> str:
+        """Prefix of the site's raw events in the object store."""
+        return f"raw/{self.id}"
+
+    @property
+    def work_pool(self) -> str:
+        """Name of the Prefect work pool whose workers act for the site."""
+        return f"site-{self.id}"
+
+
+class S3Settings(_Shape):
+    """An S3 service for the object store. ``endpoint`` None means the provider's own."""
+
+    endpoint: str | None = None
+    bucket: str = "bounds"
+    prefix: str = "objects"
+    region: str = "us-east-1"
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+
+
+class Settings(_Shape):
+    """Where everything is."""
+
+    home: Path
+    store: Literal["directory", "s3"] = "directory"
+    s3: S3Settings | None = None
+    database_url: str | None = None
+    mlflow_url: str | None = None
+    prefect_api_url: str | None = None
+    web_url: str | None = None
+    sites: tuple[SiteSettings, ...] = (SiteSettings(id="main"),)
+    registered_model: str = "bounds-demo"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        ids = [site.id for site in self.sites]
+        if not ids or len(set(ids)) != len(ids):
+            raise ValueError(f"sites need at least one entry and distinct ids, got {ids}")
+        if self.store == "s3" and self.s3 is None:
+            raise ValueError("store = s3 needs an [s3] table")
+        return self
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy address of the platform's own database."""
+        return self.database_url or f"sqlite:///{self.home / 'platform.db'}"
+
+    @property
+    def objects_folder(self) -> Path:
+        """Folder of the directory backend; MLflow's artifacts lie under its ``mlflow`` folder."""
+        return self.home / "objects"
+
+    @property
+    def keys_folder(self) -> Path:
+        """Folder of signing keys, mode 700."""
+        return self.home / "keys"
+
+    @property
+    def logs_folder(self) -> Path:
+        """Folder of the logs of the embedded servers."""
+        return self.home / "logs"
+
+    def site(self, id: str) -> SiteSettings:  # noqa: A002 - the field's own word
+        """The site of that id.
+
+        Raises:
+            InputError: There is no such site.
+        """
+        for site in self.sites:
+            if site.id == id:
+                return site
+        raise InputError("no such site", field="site", value=id, expected=", ".join(s.id for s in self.sites))
+
+
+def default_home() -> Path:
+    """``BOUNDS_HOME`` or ``.bounds`` in the working directory."""
+    return Path(os.environ.get("BOUNDS_HOME") or ".bounds").resolve()
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        here = merged.get(key)
+        if key == "sites" and isinstance(here, list):
+            by_id = {site["id"]: site for site in here}
+            for site in value:
+                by_id[site["id"]] = _merge(by_id.get(site["id"], {}), site)
+            merged[key] = list(by_id.values())
+        elif isinstance(here, dict) and isinstance(value, dict):
+            merged[key] = _merge(here, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"settings cannot be read: {error}", file=str(path), expected="TOML or JSON"
+        ) from error
+    if not isinstance(data, dict):
+        raise InputError("settings are not a table", file=str(path), value=data, expected="an object")
+    return data
+
+
+_ENVIRONMENT = {
+    "BOUNDS_STORE": ("store",),
+    "BOUNDS_DATABASE_URL": ("database_url",),
+    "BOUNDS_MLFLOW_URL": ("mlflow_url",),
+    "BOUNDS_PREFECT_API_URL": ("prefect_api_url",),
+    "BOUNDS_S3_ENDPOINT": ("s3", "endpoint"),
+    "BOUNDS_S3_BUCKET": ("s3", "bucket"),
+    "BOUNDS_S3_ACCESS_KEY": ("s3", "access_key"),
+    "BOUNDS_S3_SECRET_KEY": ("s3", "secret_key"),
+}
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """The settings in force for a data folder.
+
+    Raises:
+        InputError: A settings file or variable has a value that cannot be used; the error names it.
+    """
+    folder = (home or default_home()).resolve()
+    named = os.environ.get("BOUNDS_SETTINGS")
+    if named and not Path(named).is_file():
+        raise InputError("no such settings file", file=named, field="BOUNDS_SETTINGS", expected="a TOML file")
+    sources = [
+        Path(named) if named else folder / "settings.toml",
+        folder / "stack.json",
+        folder / "secrets.json",
+    ]
+    data: dict[str, Any] = {}
+    for source in sources:
+        read = _read(source)
+        data = _merge(data, read.get("settings", {}) if source.suffix == ".json" else read)
+    for variable, path in _ENVIRONMENT.items():
+        if os.environ.get(variable):
+            over: Any = os.environ[variable]
+            for part in reversed(path):
+                over = {part: over}
+            data = _merge(data, over)
+    try:
+        return Settings.model_validate({"home": folder, **data})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            first["msg"],
+            file=" + ".join(str(source) for source in sources if source.is_file()) or "environment",
+            field=".".join(str(part) for part in first["loc"]),
+            value=first["input"] if isinstance(first["input"], (str, int, float)) else ...,
+        ) from error
