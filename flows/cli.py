@@ -10,13 +10,11 @@ import os
 import sys
 from typing import Any
 
-import click
 import typer
-from typer.core import TyperGroup
 
 from governance.errors import BoundsError
 
-__all__ = ["app", "main"]
+__all__ = ["build", "main"]
 
 # command -> (module below flows.commands, attribute: a typer.Typer or a function, one-line help)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -37,53 +35,41 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
-class _LazyGroup(TyperGroup):
-    """Loads a command's module when the command is called, so that ``--help`` stays fast."""
+def build(called: str | None = None) -> typer.Typer:
+    """The command line. Only the module of the command ``called`` is loaded; the others are named."""
+    app = typer.Typer(
+        name="bounds",
+        help="Human feedback from documented people; models gated by a three-tiered policy.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+    @app.callback()
+    def root() -> None:
+        """Human feedback from documented people; models gated by a three-tiered policy."""
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, help_line = COMMANDS[cmd_name]
-        if ctx.resilient_parsing or _only_listing():
-            return click.Command(cmd_name, help=help_line)
+    for name, (module, attribute, line) in COMMANDS.items():
+        if name != called:
+            app.command(name, help=line)(_named_only)
+            continue
         target: Any = getattr(importlib.import_module(f"flows.commands.{module}"), attribute)
         if isinstance(target, typer.Typer):
-            command = typer.main.get_command(target)
+            app.add_typer(target, name=name, help=line)
         else:
-            single = typer.Typer(add_completion=False)
-            single.command(cmd_name)(target)
-            command = typer.main.get_command(single)
-        command.name = cmd_name
-        return command
+            app.command(name)(target)
+    return app
 
 
-def _only_listing() -> bool:
-    return len(sys.argv) < 2 or sys.argv[1] in {"--help", "-h"}
-
-
-app = typer.Typer(
-    name="bounds",
-    cls=_LazyGroup,
-    help="Human feedback from documented people; models gated by a three-tiered policy.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-@app.callback()
-def _root() -> None:
-    """Human feedback from documented people; models gated by a three-tiered policy."""
+def _named_only() -> None:
+    """Stands for a command that is listed but not called."""
 
 
 def main() -> None:
     """Run the command line; every error of the platform ends in its sentence and its exit code."""
     try:
-        app()
+        build(next((word for word in sys.argv[1:] if not word.startswith("-")), None))()
     except BoundsError as error:
         sys.stderr.write(error.diagnostics() + "\n")
         sys.exit(error.exit_code)
