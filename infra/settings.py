@@ -71,6 +71,9 @@ class Settings(_Shape):
     web_url: str | None = None
     sites: tuple[SiteSettings, ...] = (SiteSettings(id="main"),)
     registered_model: str = "bounds-demo"
+    policy: str = Field(default="demo", description="a shipped pack or a folder of policy documents")
+    jurisdictions: tuple[str, ...] = ()
+    application: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
