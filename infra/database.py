@@ -1,0 +1,161 @@
+"""The platform's database: cursors, indexes and the compare-and-set that an object store cannot give.
+
+SQLite (embedded) and PostgreSQL (production) behind one class and one contract suite. What is written here
+is small: digests, references and states; the bytes lie in the object store. Every write is one transaction;
+on SQLite it takes the write lock at its beginning, so that two writers wait for each other instead of failing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.pool import QueuePool
+
+from governance.errors import InputError, OutsideError
+from infra.migrations import migrate
+from infra.settings import Settings
+
+__all__ = ["Database", "open_database"]
+
+_BUSY_SECONDS: Final = 30
+_WRITE: Final = "bounds_write"
+
+
+class Database:
+    """One database of the platform, migrated to what this program knows.
+
+    Args:
+        url: SQLAlchemy address (``sqlite:////folder/platform.db`` or ``postgresql+psycopg2://…``).
+        now: Recorded with the migrations applied by this call.
+
+    Raises:
+        InputError: The address is no address, or the database is newer than the program.
+        OutsideError: The database cannot be reached.
+    """
+
+    def __init__(self, url: str, *, now: datetime) -> None:
+        self._engine = _engine(url)
+        try:
+            with self.write() as connection:
+                migrate(connection, now=now)
+        except BaseException:
+            self.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"Database({self._engine.url.render_as_string(hide_password=True)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes: all of it or nothing."""
+        options = {_WRITE: True}
+        with (
+            self._reached(),
+            self._engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that reads one state of the database."""
+        with self._reached(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def insert_new(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert the rows that break no uniqueness; the others are left out without an error."""
+        if not rows:
+            return
+        build = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(build(table).on_conflict_do_nothing(), [dict(row) for row in rows])
+
+    def upsert(self, connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+        """Insert a row, or give the row of the same primary key these values."""
+        build = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        keys = [column.name for column in table.primary_key]
+        rest = {name: value for name, value in row.items() if name not in keys}
+        connection.execute(build(table).values(**row).on_conflict_do_update(index_elements=keys, set_=rest))
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            # What a caller wrote contradicts what is stored (an item that does not exist, counts that do not add up).
+            raise InputError(f"the database refuses the row: {_reason(error)}") from error
+        except DBAPIError as error:
+            place = self._engine.url.render_as_string(hide_password=True)
+            raise OutsideError(f"database {place}: {_reason(error)}") from error
+
+
+def open_database(settings: Settings, *, now: datetime) -> Database:
+    """The database that the settings name, migrated."""
+    return Database(settings.database, now=now)
+
+
+def _reason(error: DBAPIError) -> str:
+    return next(iter(str(error.orig).strip().splitlines()), type(error).__name__)
+
+
+def _engine(url: str) -> Engine:
+    try:
+        address = make_url(url)
+        if address.get_backend_name() == "sqlite":
+            if not address.database or address.database == ":memory:":
+                raise InputError(
+                    "the database must be a file",
+                    field="database_url",
+                    value=url,
+                    expected="sqlite:////path/to.db",
+                )
+            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+            engine = create_engine(address, poolclass=QueuePool, connect_args={"timeout": _BUSY_SECONDS})
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        if address.get_backend_name() == "postgresql":
+            return create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InputError(
+            "not a database address", field="database_url", expected="an SQLAlchemy URL"
+        ) from error
+    except OSError as error:
+        raise OutsideError(f"database folder: {error}") from error
+    raise InputError(
+        "no such kind of database",
+        field="database_url",
+        value=address.get_backend_name(),
+        expected="sqlite or postgresql",
+    )
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    del record
+    connection.isolation_level = None  # transactions are begun by _begin_sqlite alone
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A reader that later writes would fail at once with SQLITE_BUSY; a writer therefore locks first.
+    writes = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,214 @@
+"""What was built and decided: batches, releases, audits, decisions, promotions, policy versions.
+
+Each row is named by the digest of what it speaks of, so recording twice is no error and changes nothing;
+recording something else under the same name is refused. The tamper-evident log is a later layer over these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Table, select
+
+from governance.digest import digest
+from governance.errors import RefusedError
+from infra.database import Database
+from infra.tables import AUDITS, BATCHES, DECISIONS, POLICIES, PROMOTIONS, RELEASES
+
+__all__ = [
+    "Audit",
+    "Batch",
+    "Decision",
+    "PolicyVersion",
+    "Promotion",
+    "Release",
+    "audits",
+    "batches",
+    "decisions",
+    "policies",
+    "promotions",
+    "record_audit",
+    "record_batch",
+    "record_decision",
+    "record_policy",
+    "record_promotion",
+    "record_release",
+    "releases",
+]
+
+_Row = TypeVar("_Row", "Batch", "Release", "Audit", "Decision", "Promotion", "PolicyVersion")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A validated batch: ``read = accepted + quarantined``; ``site`` None where it spans several."""
+
+    digest: str
+    inputs_digest: str
+    read: int
+    accepted: int
+    quarantined: int
+    verdict: str
+    created_at: datetime
+    site: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A release and the batches it was built from; ``run_id`` is its MLflow run."""
+
+    digest: str
+    inputs_digest: str
+    batches: Sequence[str]
+    created_at: datetime
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """An audit of one model version under one effective policy."""
+
+    digest: str
+    model: str
+    version: str
+    verdict: str
+    policy_digest: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A signed decision; ``envelope`` is the DSSE envelope as it was signed."""
+
+    digest: str
+    model: str
+    version: str
+    verdict: str
+    envelope: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """One attempt to move an alias, with its outcome and, if refused, the reasons."""
+
+    model: str
+    alias: str
+    version: str
+    outcome: str
+    at: datetime
+    decision: str | None = None
+    reasons: Sequence[str] = ()
+
+    @property
+    def id(self) -> str:
+        """Identity of the attempt."""
+        return digest(
+            [self.model, self.alias, self.version, self.decision, self.outcome, self.at.isoformat()]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyVersion:
+    """A version of a policy document, with the text it was first seen with."""
+
+    id: str
+    version: str
+    digest: str
+    tier: int
+    text: str
+    first_seen: datetime
+
+
+def record_batch(db: Database, batch: Batch) -> None:
+    """Record a batch."""
+    _record(db, BATCHES, asdict(batch), first={"created_at"})
+
+
+def record_release(db: Database, release: Release) -> None:
+    """Record a release; the run of the first recording stays."""
+    _record(
+        db, RELEASES, {**asdict(release), "batches": sorted(release.batches)}, first={"created_at", "run_id"}
+    )
+
+
+def record_audit(db: Database, audit: Audit) -> None:
+    """Record an audit."""
+    _record(db, AUDITS, asdict(audit), first={"created_at"})
+
+
+def record_decision(db: Database, decision: Decision) -> None:
+    """Record a decision."""
+    _record(db, DECISIONS, asdict(decision), first={"created_at"})
+
+
+def record_promotion(db: Database, promotion: Promotion) -> None:
+    """Record an attempt to move an alias."""
+    row = {**asdict(promotion), "id": promotion.id, "reasons": list(promotion.reasons)}
+    _record(db, PROMOTIONS, row, first=set())
+
+
+def record_policy(db: Database, policy: PolicyVersion) -> None:
+    """Record a policy version.
+
+    Raises:
+        RefusedError: The same id and version is recorded with another digest: a changed policy needs a new
+            version. (The text may differ in its formatting; the first one stays.)
+    """
+    _record(db, POLICIES, asdict(policy), first={"first_seen", "text"})
+
+
+def batches(db: Database) -> list[Batch]:
+    """Every batch, oldest first."""
+    return _listed(db, BATCHES, Batch, "created_at")
+
+
+def releases(db: Database) -> list[Release]:
+    """Every release, oldest first."""
+    return _listed(db, RELEASES, Release, "created_at")
+
+
+def audits(db: Database) -> list[Audit]:
+    """Every audit, oldest first."""
+    return _listed(db, AUDITS, Audit, "created_at")
+
+
+def decisions(db: Database) -> list[Decision]:
+    """Every decision, oldest first."""
+    return _listed(db, DECISIONS, Decision, "created_at")
+
+
+def promotions(db: Database) -> list[Promotion]:
+    """Every attempt to move an alias, oldest first."""
+    return _listed(db, PROMOTIONS, Promotion, "at")
+
+
+def policies(db: Database) -> list[PolicyVersion]:
+    """Every policy version, in the order first seen."""
+    return _listed(db, POLICIES, PolicyVersion, "first_seen")
+
+
+def _record(db: Database, table: Table, row: Mapping[str, Any], *, first: set[str]) -> None:
+    """Insert ``row``; if its key exists, all but the columns ``first`` must be the same."""
+    keys = {column.name: row[column.name] for column in table.primary_key}
+    with db.write() as connection:
+        db.insert_new(connection, table, [row])
+        stored = connection.execute(select(table).filter_by(**keys)).mappings().one()
+        reasons = [
+            f"{name} is recorded as {stored[name]!r}, not {row[name]!r}"
+            for name in row
+            if name not in first and stored[name] != row[name]
+        ]
+        if reasons:
+            what = " ".join(str(value) for value in keys.values())
+            raise RefusedError(f"record {what} in {table.name}", reasons)
+
+
+def _listed(db: Database, table: Table, kind: type[_Row], order: str) -> list[_Row]:
+    names = {field.name for field in fields(kind)}
+    with db.read() as connection:
+        rows = connection.execute(select(table).order_by(table.c[order], *table.primary_key)).mappings()
+        return [kind(**{name: row[name] for name in row if name in names}) for row in rows]

@@ -1,0 +1,212 @@
+"""Tables of the platform's database as SQLAlchemy sees them; ``infra/migrations`` makes them.
+
+A test compares these declarations with a migrated database, column by column.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Column, Dialect, MetaData, PrimaryKeyConstraint, Table, Text, TypeDecorator
+
+from governance.digest import canonical
+
+__all__ = [
+    "AUDITS",
+    "BATCHES",
+    "CURSORS",
+    "DECISIONS",
+    "IMPORTS",
+    "ITEMS",
+    "METADATA",
+    "POLICIES",
+    "PRESENTATIONS",
+    "PROMOTIONS",
+    "RAW_CHUNKS",
+    "RAW_EVENTS",
+    "RELEASES",
+    "Json",
+    "Utc",
+]
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware time, stored as ISO 8601 text in UTC with microseconds, so that it sorts as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """To text; a time without a zone is a mistake of the caller."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time needs a zone: {value!r}")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        """From text."""
+        del dialect
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value, stored as canonical text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """To canonical text."""
+        del dialect
+        return None if value is None else canonical(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """From text."""
+        del dialect
+        return None if value is None else json.loads(value)
+
+
+METADATA: Final = MetaData()
+
+
+def _table(name: str, *columns: Column[Any], key: tuple[str, ...]) -> Table:
+    return Table(name, METADATA, *columns, PrimaryKeyConstraint(*key))
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Text, nullable=nullable)
+
+
+def _count(name: str) -> Column[Any]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _time(name: str) -> Column[Any]:
+    return Column(name, Utc, nullable=False)
+
+
+def _json(name: str) -> Column[Any]:
+    return Column(name, Json, nullable=False)
+
+
+RAW_CHUNKS: Final = _table(
+    "raw_chunks",
+    _text("site"),
+    _text("digest"),
+    _count("events"),
+    _time("recorded_at"),
+    key=("site", "digest"),
+)
+RAW_EVENTS: Final = _table(
+    "raw_events",
+    _text("site"),
+    _text("source"),
+    _text("ref"),
+    _count("revision"),
+    _text("version"),
+    _text("kind"),
+    _text("digest"),
+    _text("chunk"),
+    _count("position"),
+    key=("site", "source", "ref", "revision"),
+)
+CURSORS: Final = _table("cursors", _text("site"), _text("source"), _text("cursor"), key=("site", "source"))
+IMPORTS: Final = _table(
+    "imports",
+    _text("digest"),
+    _text("origin"),
+    _text("file_name"),
+    _text("file_digest"),
+    _count("read"),
+    _count("imported"),
+    _count("refused"),
+    _text("object"),
+    _time("at"),
+    key=("digest",),
+)
+ITEMS: Final = _table(
+    "items", _text("item"), _text("digest"), _json("record"), _text("import"), key=("item",)
+)
+PRESENTATIONS: Final = _table(
+    "presentations",
+    _text("presentation"),
+    _text("site"),
+    _text("item"),
+    _text("item_digest"),
+    _count("slot"),
+    _json("shown"),
+    _text("config_digest"),
+    _text("policy_digest", nullable=True),
+    _text("consent", nullable=True),
+    _time("created_at"),
+    _text("source"),
+    _text("source_ref", nullable=True),
+    key=("presentation",),
+)
+BATCHES: Final = _table(
+    "batches",
+    _text("digest"),
+    _text("site", nullable=True),
+    _text("inputs_digest"),
+    _count("read"),
+    _count("accepted"),
+    _count("quarantined"),
+    _text("verdict"),
+    _time("created_at"),
+    key=("digest",),
+)
+RELEASES: Final = _table(
+    "releases",
+    _text("digest"),
+    _text("inputs_digest"),
+    _json("batches"),
+    _text("run_id", nullable=True),
+    _time("created_at"),
+    key=("digest",),
+)
+AUDITS: Final = _table(
+    "audits",
+    _text("digest"),
+    _text("model"),
+    _text("version"),
+    _text("verdict"),
+    _text("policy_digest"),
+    _time("created_at"),
+    key=("digest",),
+)
+DECISIONS: Final = _table(
+    "decisions",
+    _text("digest"),
+    _text("model"),
+    _text("version"),
+    _text("verdict"),
+    _text("envelope"),
+    _time("created_at"),
+    key=("digest",),
+)
+PROMOTIONS: Final = _table(
+    "promotions",
+    _text("id"),
+    _text("model"),
+    _text("alias"),
+    _text("version"),
+    _text("decision", nullable=True),
+    _text("outcome"),
+    _json("reasons"),
+    _time("at"),
+    key=("id",),
+)
+POLICIES: Final = _table(
+    "policies",
+    _text("id"),
+    _text("version"),
+    _text("digest"),
+    _count("tier"),
+    _text("text"),
+    _time("first_seen"),
+    key=("id", "version"),
+)
