@@ -21,9 +21,12 @@ __all__ = [
     "IMPORTS",
     "ITEMS",
     "METADATA",
+    "PANEL",
     "POLICIES",
     "PRESENTATIONS",
+    "PROFILES",
     "PROMOTIONS",
+    "QUEUES",
     "RAW_CHUNKS",
     "RAW_EVENTS",
     "RELEASES",
@@ -210,3 +213,23 @@ POLICIES: Final = _table(
     _time("first_seen"),
     key=("id", "version"),
 )
+PROFILES: Final = _table(
+    "profiles",
+    _text("annotator"),
+    _text("site"),
+    _text("codebook"),
+    _text("field"),
+    _text("status"),
+    _text("value", nullable=True),
+    _count("simulated"),
+    key=("annotator", "site", "codebook", "field"),
+)
+PANEL: Final = _table(
+    "panel",
+    _text("site"),
+    _text("source"),
+    _text("account"),
+    _text("annotator"),
+    key=("site", "source", "account"),
+)
+QUEUES: Final = _table("queues", _text("site"), _text("item"), key=("site", "item"))
