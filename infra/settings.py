@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from governance.errors import InputError
 
-__all__ = ["S3Settings", "Settings", "SiteSettings", "default_home", "load_settings"]
+__all__ = ["MlflowSettings", "S3Settings", "Settings", "SiteSettings", "default_home", "load_settings"]
 
 SITE_ID = r"^[a-z][a-z0-9-]{0,30}$"
 
@@ -59,6 +59,13 @@ class S3Settings(_Shape):
     secret_key: SecretStr | None = None
 
 
+class MlflowSettings(_Shape):
+    """How the embedded MLflow server is started; ``{backend}`` stands for its own database."""
+
+    registry_store_uri: str | None = None
+    app_name: str | None = None
+
+
 class Settings(_Shape):
     """Where everything is."""
 
@@ -66,6 +73,7 @@ class Settings(_Shape):
     store: Literal["directory", "s3"] = "directory"
     s3: S3Settings | None = None
     database_url: str | None = None
+    mlflow: MlflowSettings = MlflowSettings()
     mlflow_url: str | None = None
     prefect_api_url: str | None = None
     web_url: str | None = None

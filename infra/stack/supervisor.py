@@ -1,0 +1,297 @@
+"""Starts parts in their order, watches them, starts a crashed one again, stops them in reverse.
+
+A part is a program with a question that tells when it is ready. One thread asks and acts; whoever wants to
+know takes a ``snapshot``. A part that crashes is started again after 0.5, 1, 2, 4 … seconds, at most
+``MAX_RESTARTS`` times within ``FORGIVEN`` seconds of each other; then it is ``failed`` and stays so, with
+the reason, while the others go on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from governance.errors import BoundsError, OutsideError
+from infra.stack.process import Child, log_tail
+
+__all__ = ["MAX_RESTARTS", "Part", "PartStatus", "State", "Supervisor"]
+
+MAX_RESTARTS = 4
+FORGIVEN = 300.0
+_TICK = 0.1
+
+
+class State(StrEnum):
+    """Where a part is in its life."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    READY = "ready"
+    DONE = "done"
+    RESTARTING = "restarting"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One program of the stack.
+
+    Args:
+        name: Its name in the progress display, the record and its log file.
+        argv: Program and arguments.
+        env: Its whole environment.
+        ready: Asked with the time of the start until it says yes; None for a program that runs to its end.
+        url: Address a person or client uses.
+        after: Parts that must be ready (or done) before it starts.
+        prepare: Done in the supervisor's thread right before each start.
+        deadline: Seconds it may take to become ready.
+        grace: Seconds between SIGTERM and SIGKILL.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path
+    log: Path
+    ready: Callable[[datetime], bool] | None
+    url: str | None = None
+    after: tuple[str, ...] = ()
+    prepare: Callable[[], None] | None = None
+    deadline: float = 180.0
+    grace: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartStatus:
+    """How a part is now."""
+
+    name: str
+    state: State
+    pid: int | None
+    url: str | None
+    seconds: float | None
+    restarts: int
+    reason: str | None
+
+
+@dataclass(slots=True)
+class _Watched:
+    part: Part
+    state: State = State.WAITING
+    child: Child | None = None
+    since: float = 0.0
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    asked: float = 0.0
+    seconds: float | None = None
+    restarts: int = 0
+    crashes: list[float] = field(default_factory=list)
+    reason: str | None = None
+
+    def status(self) -> PartStatus:
+        seconds = self.seconds
+        if self.state is State.STARTING:
+            seconds = time.monotonic() - self.since
+        return PartStatus(
+            name=self.part.name,
+            state=self.state,
+            pid=self.child.pid if self.child else None,
+            url=self.part.url,
+            seconds=None if seconds is None else round(seconds, 2),
+            restarts=self.restarts,
+            reason=self.reason,
+        )
+
+
+class Supervisor:
+    """Keeps a list of parts running.
+
+    Args:
+        parts: In the order of their stopping, last to stop first.
+        keep: Descriptor that the children hold open (the lock of the data folder).
+        changed: Called in the supervisor's thread after every change of a state.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], *, keep: int = -1, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._watched = {part.name: _Watched(part) for part in parts}
+        self._keep = keep
+        self._changed = changed
+        self._lock = threading.RLock()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bounds-supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def snapshot(self) -> list[PartStatus]:
+        """How every part is now."""
+        return [watched.status() for watched in self._watched.values()]
+
+    def is_settled(self) -> bool:
+        """Whether every part is ready, done or failed for good."""
+        return all(w.state in {State.READY, State.DONE, State.FAILED} for w in self._watched.values())
+
+    def hold(self, name: str) -> None:
+        """Stop one part and leave it stopped until ``release``; for maintenance and for fault tests."""
+        with self._lock:
+            watched = self._watched[name]
+            child, watched.child = watched.child, None
+            watched.state, watched.reason = State.STOPPED, "stopped on request"
+        if child:
+            child.stop()
+        self._changed()
+
+    def release(self, name: str) -> None:
+        """Start a part again that ``hold`` stopped, or that has failed."""
+        with self._lock:
+            watched = self._watched[name]
+            watched.reason, watched.crashes = None, []
+            watched.state = State.WAITING
+
+    def stop(self) -> None:
+        """Stop everything, the last part of the list first; returns when no process is left."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for group in self._stop_groups():
+            # All of a group are asked before any is waited for: a slow one does not hold the others up.
+            for watched in group:
+                if watched.child:
+                    watched.child.ask_to_stop()
+            for watched in group:
+                if watched.child:
+                    watched.child.stop()
+                    watched.child = None
+                watched.state = State.STOPPED
+            self._changed()
+
+    def _stop_groups(self) -> list[list[_Watched]]:
+        """Dependants before what they depend on; parts of one group do not depend on each other."""
+        left = dict(self._watched)
+        groups = []
+        while left:
+            needed = {name for watched in left.values() for name in watched.part.after}
+            group = [watched for name, watched in reversed(left.items()) if name not in needed]
+            if not group:
+                raise ValueError(f"parts wait for each other: {sorted(left)}")
+            groups.append(group)
+            for watched in group:
+                del left[watched.part.name]
+        return groups
+
+    def _run(self) -> None:
+        while not self._ending.wait(_TICK):
+            for watched in self._watched.values():
+                with self._lock:
+                    before = watched.state
+                    try:
+                        self._step(watched)
+                    except (BoundsError, OSError) as error:
+                        self._crashed(watched, str(error), final=isinstance(error, BoundsError))
+                    after = watched.state
+                if after is not before:
+                    self._changed()
+                if self._ending.is_set():
+                    return
+
+    def _step(self, watched: _Watched) -> None:
+        now = time.monotonic()
+        match watched.state:
+            case State.WAITING if self._may_start(watched):
+                self._spawn(watched, now)
+            case State.RESTARTING if now >= watched.since:
+                self._spawn(watched, now)
+            case State.STARTING:
+                self._look(watched, now)
+            case State.READY if watched.child and (code := watched.child.exit_code()) is not None:
+                self._crashed(watched, f"ended with code {code}")
+
+    def _may_start(self, watched: _Watched) -> bool:
+        states = [self._watched[name].state for name in watched.part.after]
+        if State.FAILED in states:
+            watched.reason = "what it needs has failed"
+            watched.state = State.FAILED
+            return False
+        return all(state in {State.READY, State.DONE} for state in states)
+
+    def _spawn(self, watched: _Watched, now: float) -> None:
+        part = watched.part
+        watched.state, watched.since, watched.asked = State.STARTING, now, now
+        if part.prepare:
+            part.prepare()
+        watched.started = datetime.now(UTC)
+        watched.child = Child(
+            part.argv, env=part.env, cwd=part.cwd, log=part.log, grace=part.grace, keep=self._keep
+        )
+
+    def _look(self, watched: _Watched, now: float) -> None:
+        code = watched.child.exit_code() if watched.child else None
+        if code is not None and watched.part.ready is None and code == 0:
+            self._became(watched, State.DONE, now)
+        elif code is not None:
+            self._crashed(watched, f"ended with code {code} before it was ready")
+        elif watched.part.ready and now - watched.asked >= 2 * _TICK:
+            watched.asked = now
+            if watched.part.ready(watched.started):
+                self._became(watched, State.READY, now)
+        if watched.state is State.STARTING and now - watched.since > watched.part.deadline:
+            self._crashed(watched, f"not ready after {watched.part.deadline:.0f} s")
+
+    def _became(self, watched: _Watched, state: State, now: float) -> None:
+        watched.state, watched.reason = state, None
+        watched.seconds = now - watched.since
+        if state is State.DONE and watched.child:
+            watched.child.close()
+            watched.child = None
+
+    def _crashed(self, watched: _Watched, reason: str, *, final: bool = False) -> None:
+        if watched.child:
+            watched.child.stop()
+            watched.child = None
+        now = time.monotonic()
+        watched.crashes = [*(then for then in watched.crashes if now - then < FORGIVEN), now]
+        watched.reason = reason
+        if final or len(watched.crashes) > MAX_RESTARTS:
+            watched.state = State.FAILED
+            return
+        watched.restarts += 1
+        watched.state = State.RESTARTING
+        watched.since = now + 0.5 * 2.0 ** (len(watched.crashes) - 1)
+
+    def require_settled_well(self) -> None:
+        """Raise when a part has failed.
+
+        Raises:
+            OutsideError: Names each failed part, its reason and the end of its log.
+        """
+        failed = [w for w in self._watched.values() if w.state is State.FAILED]
+        if failed:
+            raise OutsideError(
+                "\n".join(
+                    f"{w.part.name}: {w.reason} (log: {w.part.log})\n{_indent(log_tail(w.part.log))}"
+                    for w in failed
+                )
+            )
+
+    def pid(self, name: str) -> int:
+        """Process id of a running part.
+
+        Raises:
+            KeyError: It does not run.
+        """
+        child = self._watched[name].child
+        if child is None:
+            raise KeyError(name)
+        return child.pid
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
