@@ -124,6 +124,7 @@ class DirectoryStore:
         """Copy a tree into ``folder``, every file verified while it is copied."""
         entries = self.manifest(prefix, digest)
         root = self._root / tree_key(prefix, digest)
+        folder.mkdir(parents=True, exist_ok=True)
         for name, (expected, _) in entries.items():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
