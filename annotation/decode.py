@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from annotation.label_config import ANSWERS, PREFERENCE, RATIONALE, Answer
@@ -64,7 +65,7 @@ def decode(
     """The judgement of a raw annotation, as JSON without ``source_digest``, or a problem.
 
     Args:
-        raw: ``result``, ``was_cancelled``, ``created_at``, ``lead_time``, ``presentation`` (the id in the
+        raw: ``result``, ``was_cancelled``, ``updated_at``, ``lead_time``, ``presentation`` (the id in the
             task) and ``task_data_digest``, as :mod:`infra.label_studio_pull` keeps them.
         site: Place of collection.
         ref: Id of the annotation within the source.
@@ -121,7 +122,7 @@ def _judgement(
         "consent": presentation["consent"],
         # Label Studio does not say when a task was opened; only how long its page stayed open.
         "presented_at": None,
-        "submitted_at": raw["created_at"],
+        "submitted_at": _utc(raw["updated_at"]),
         "seconds": _seconds(raw.get("lead_time")),
         "source": str(Source.LABEL_STUDIO),
         "source_ref": ref,
@@ -146,7 +147,9 @@ def unblind(
 
 
 def _answers(result: object) -> tuple[Answer, str | None]:
-    if not isinstance(result, list) or not result:
+    if not isinstance(result, list):
+        raise _ProblemError("the result is not a list of answers")
+    if not result:
         raise _ProblemError("the result is empty")
     labels: list[object] = []
     texts: list[str] = []
@@ -171,6 +174,15 @@ def _answers(result: object) -> tuple[Answer, str | None]:
         raise _ProblemError(f"label {label!r} is outside the scheme")
     rationale = "\n".join(text.strip() for text in texts if text.strip())
     return ANSWERS[label], rationale or None
+
+
+def _utc(text: object) -> str:
+    # The answer as it stands was submitted when it last changed.
+    try:
+        moment = datetime.fromisoformat(str(text))
+        return moment.astimezone(UTC).isoformat()
+    except ValueError as error:
+        raise _ProblemError(f"{text!r} is not a time") from error
 
 
 def _seconds(lead_time: object) -> float | None:

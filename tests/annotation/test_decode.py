@@ -56,7 +56,7 @@ def raw(result, *, shown=(A, B), **over):
     return {
         "result": result,
         "was_cancelled": False,
-        "created_at": "2026-01-02T03:04:05.678900Z",
+        "updated_at": "2026-01-02T03:04:05.678900Z",
         "lead_time": 12.5,
         "presentation": row["presentation"],
         "task_data_digest": digest(task_data(row, ITEM)),
@@ -122,7 +122,7 @@ def test_a_preference_without_strength_is_no_answer():
 
 PROBLEMS = {
     "an empty result": (raw([]), {}, "empty"),
-    "a result that is no list": (raw({"preference": "first_better"}), {}, "empty"),
+    "a result that is no list": (raw({"preference": "first_better"}), {}, "not a list"),
     "a result of something else": (raw(["first_better"]), {}, "not an answer"),
     "a label outside the scheme": (raw([choice("excellent")]), {}, "'excellent' is outside the scheme"),
     "the text in place of the alias": (raw([choice("First better")]), {}, "outside the scheme"),
@@ -142,6 +142,7 @@ PROBLEMS = {
     "a question that was not asked": (raw([choice("first_better", name="toxicity")]), {}, "'toxicity'"),
     "a skipped task": (raw([choice("first_better")], was_cancelled=True), {}, "skipped"),
     "time that is no number": (raw([choice("first_better")], lead_time="soon"), {}, "lead time"),
+    "a date that is none": (raw([choice("first_better")], updated_at="yesterday"), {}, "not a time"),
     "time before the beginning": (raw([choice("first_better")], lead_time=-1.0), {}, "negative"),
     "a task that was not presented": (
         raw([choice("first_better")]),
