@@ -1,0 +1,185 @@
+"""What is wrong with a policy document, said so that its owner can mend it: place, field, value, what is right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from governance.errors import PolicyError
+from governance.policy.source import Source
+
+__all__ = ["DocumentError", "document_error", "no_tier"]
+
+_SHOWN: Final = 50
+_TIER_WORDS: Final = {1: "TierOne", 2: "TierTwo", 3: "TierThree"}
+# Fields of other tiers, and why this tier cannot say them.
+_NOT_HERE: Final = {
+    1: {
+        "waivable": "nothing waives a Tier One rule",
+        "dimensions": "Tier One restricts; what may be personalised is declared in Tier Two",
+        "promotion": "law states no tolerated rate; the accepted rate is a promotion requirement of Tier Two",
+        "data": "requirements on data belong to Tier Two",
+        "applications": "law binds every application",
+        "wishes": "wishes belong to Tier Three",
+        "default": "defaults belong to Tier Two",
+    },
+    2: {"wishes": "wishes belong to Tier Three"},
+    3: {
+        "rules": "Tier Three wishes inside the bounds; rules belong to Tiers One and Two",
+        "dimensions": "dimensions are declared in Tier Two",
+        "promotion": "promotion requirements belong to Tier Two",
+        "data": "requirements on data belong to Tier Two",
+    },
+}
+
+
+class DocumentError(PolicyError):
+    """A policy document with one or more faults; ``faults`` holds each, the first is the error itself."""
+
+    def __init__(self, found: Sequence[PolicyError]) -> None:
+        first = found[0]
+        super().__init__(
+            first.message,
+            file=first.file,
+            line=first.line,
+            column=first.column,
+            field=first.field,
+            value=first.value,
+            expected=first.expected,
+        )
+        self.faults = tuple(found)
+
+    def diagnostics(self) -> str:
+        """One line for each fault."""
+        lines = [PolicyError.diagnostics(fault) for fault in self.faults[:_SHOWN]]
+        if len(self.faults) > _SHOWN:
+            lines.append(f"… and {len(self.faults) - _SHOWN} more")
+        return "\n".join(lines)
+
+
+def no_tier(text: Source) -> DocumentError:
+    """The error for data of which not even the tier can be told."""
+    if not isinstance(text.data, dict):
+        place = text.place(())
+        return DocumentError(
+            [
+                PolicyError(
+                    "not a policy document",
+                    file=text.name,
+                    line=place.line if place else None,
+                    column=place.column if place else None,
+                    value=text.data,
+                    expected="a map with format, id, version, tier, title and authority",
+                )
+            ]
+        )
+    place = text.place(("tier",))
+    return DocumentError(
+        [
+            PolicyError(
+                "the tier is missing or unknown",
+                file=text.name,
+                line=place.line if place else None,
+                column=place.column if place else None,
+                field="tier",
+                value=text.data.get("tier"),
+                expected="1 (law), 2 (organisation) or 3 (person)",
+            )
+        ]
+    )
+
+
+def document_error(error: ValidationError, text: Source, shape: type[BaseModel]) -> DocumentError:
+    """Every fault that pydantic found, with its place in the text."""
+    return DocumentError([_fault(dict(detail), text, shape) for detail in error.errors(include_url=False)])
+
+
+def _fault(detail: dict[str, Any], text: Source, shape: type[BaseModel]) -> PolicyError:
+    path, value = _follow(text.data, detail["loc"])
+    place = text.place(path)
+    message, expected = _words(detail, path, shape)
+    shown = value if detail["type"] != "missing" else ...
+    if isinstance(shown, dict | list | tuple):
+        shown = ...
+    return PolicyError(
+        message,
+        file=text.name,
+        line=place.line if place else None,
+        column=place.column if place else None,
+        field=_dotted(path) or None,
+        value=shown,
+        expected=expected,
+    )
+
+
+def _follow(data: Any, loc: Sequence[str | int]) -> tuple[tuple[str | int, ...], Any]:
+    """The part of ``loc`` that is a path in the data: pydantic puts the names of union members between."""
+    path: list[str | int] = []
+    value = data
+    for position, step in enumerate(loc):
+        in_list = isinstance(value, list | tuple) and isinstance(step, int) and step < len(value)
+        if in_list or (isinstance(value, dict) and step in value):
+            value = value[step]
+        elif isinstance(value, dict) and isinstance(step, str) and position == len(loc) - 1:
+            value = ...  # a field that is missing
+        else:
+            continue
+        path.append(step)
+    return tuple(path), value
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def _words(
+    detail: dict[str, Any], path: Sequence[str | int], shape: type[BaseModel]
+) -> tuple[str, str | None]:
+    """The sentence for a fault, and what would be right."""
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            words = _unknown_field(str(path[-1]) if path else "", shape)
+        case "missing":
+            words = ("a field is missing", f"`{path[-1] if path else ''}`")
+        case "literal_error" | "enum" | "union_tag_invalid":
+            words = (
+                "not one of the known words",
+                str(context.get("expected") or context.get("expected_tags")),
+            )
+        case "union_tag_not_found":
+            words = ("a field is missing", str(context.get("discriminator")).strip("'"))
+        case "string_pattern_mismatch":
+            words = ("not of the right form (plain ASCII)", f"a match of {context['pattern']}")
+        case "value_error":
+            return str(context.get("error", detail["msg"])), None
+        case _:
+            words = ("cannot be used", str(detail["msg"][:1].lower() + detail["msg"][1:]))
+    return words
+
+
+def _unknown_field(name: str, shape: type[BaseModel]) -> tuple[str, str]:
+    tier = next(number for number, word in _TIER_WORDS.items() if word in shape.__name__)
+    why = _NOT_HERE[tier].get(name)
+    if why:
+        return f"a Tier {tier} document cannot say this", why
+    near = difflib.get_close_matches(name, _names(shape), n=1)
+    return "unknown field", f"`{near[0]}`" if near else "a field of the policy schema"
+
+
+def _names(shape: type[BaseModel]) -> list[str]:
+    """Every field name that occurs in documents, for the nearest match."""
+    from governance.policy import needs, shapes  # only when something is wrong
+
+    models = [shape, *(m for module in (shapes, needs) for m in vars(module).values() if _is_model(m))]
+    return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
+
+
+def _is_model(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseModel)

@@ -1,0 +1,226 @@
+"""Shapes of what Tier Two demands of data (read by validation) and of a promotion (read by audit and gate).
+
+Every threshold of the platform stands in one of these, so that each has an owner, a version and a digest.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from governance.policy.shapes import Shape
+from governance.policy.words import Code, DataRuleId, Line, Prose, RuleId, Slug, Word
+from governance.tiers import Direction, EvidenceGrade
+
+__all__ = ["Approvals", "DataRequirement", "Promotion", "PromotionLimit", "StratumRequirement", "can_pass"]
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+PersonalData = Literal["email", "phone", "url", "ip_address", "payment_card", "national_id", "postal_address"]
+
+
+class _Data(Shape):
+    id: DataRuleId
+    statement: Prose | None = None
+    rationale: Prose | None = None
+    risks: tuple[Code, ...] = ()
+
+
+class DocumentedShare(_Data):
+    """At least this share of annotators answered these codebook questions (any typed answer but absence)."""
+
+    check: Literal["documented_share"]
+    at_least: Share
+    questions: tuple[Slug, ...] = ()
+
+
+class Overlap(_Data):
+    """At least this many judgements for each item (for ``share`` of the items)."""
+
+    check: Literal["overlap"]
+    at_least: int = Field(ge=1, le=1000)
+    share: Share = 1.0
+
+
+class Agreement(_Data):
+    """Krippendorff's alpha over the batch is at least this."""
+
+    check: Literal["agreement"]
+    at_least: float = Field(ge=-1, le=1, allow_inf_nan=False)
+
+
+class OneJudgement(_Data):
+    """One judgement for each annotator and item."""
+
+    check: Literal["one_judgement"]
+
+
+class Duration(_Data):
+    """Seconds spent on a judgement."""
+
+    check: Literal["duration"]
+    at_least: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    at_most: Annotated[float, Field(ge=0, le=86_400)] | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("give `at_least`, `at_most` or both, in seconds")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError("`at_least` is above `at_most`: no judgement could pass")
+        return self
+
+
+class Consent(_Data):
+    """A live consent for this purpose stands behind every judgement."""
+
+    check: Literal["consent"]
+    purpose: Slug
+
+
+class QuarantineShare(_Data):
+    """At most this share of the rows may fail before the whole batch stops."""
+
+    check: Literal["quarantine_share"]
+    at_most: Share
+
+
+class BusiestShare(_Data):
+    """No annotator gave more than this share of the judgements."""
+
+    check: Literal["busiest_share"]
+    at_most: Share
+
+
+class Suppression(_Data):
+    """Published demographic cells hold at least k annotators."""
+
+    check: Literal["suppression"]
+    at_least: int = Field(ge=1, le=1000)
+
+
+class PersonalDataFree(_Data):
+    """Free text holds none of these."""
+
+    check: Literal["personal_data"]
+    forbid: tuple[PersonalData, ...] = Field(min_length=1)
+
+
+class Coverage(_Data):
+    """For each stratum of a codebook question, the share of annotators is at least ``at_least`` times its target."""
+
+    check: Literal["coverage"]
+    question: Slug
+    targets: dict[Word, Share] = Field(min_length=1)
+    at_least: Share = 0.8
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Self:
+        if math.fsum(self.targets.values()) > 1 + 1e-9:
+            raise ValueError("the targets add up to more than 1")
+        return self
+
+
+DataRequirement = Annotated[
+    DocumentedShare
+    | Overlap
+    | Agreement
+    | OneJudgement
+    | Duration
+    | Consent
+    | QuarantineShare
+    | BusiestShare
+    | Suppression
+    | PersonalDataFree
+    | Coverage,
+    Field(discriminator="check"),
+]
+
+
+def can_pass(families: int, allow: int, max_rate: float, confidence: float) -> bool:
+    """Whether ``allow`` violations among ``families`` still show a rate below ``max_rate``.
+
+    One-sided exact binomial: P(X <= c | n, L) = sum_{i<=c} C(n,i) L^i (1-L)^(n-i) <= 1 - confidence, the
+    Clopper-Pearson upper bound of c out of n lying at or below L.
+    Worked: L = 0.01, confidence 0.95: n = 299 for c = 0, n = 473 for c = 1, n = 773 for c = 3.
+    """
+    if max_rate <= 0 or allow >= families:
+        return False
+    if max_rate >= 1:
+        return True
+    log_terms = (
+        math.lgamma(families + 1)
+        - math.lgamma(i + 1)
+        - math.lgamma(families - i + 1)
+        + i * math.log(max_rate)
+        + (families - i) * math.log1p(-max_rate)
+        for i in range(allow + 1)
+    )
+    return math.fsum(map(math.exp, log_terms)) <= (1 - confidence) * (1 + 1e-9)
+
+
+class PromotionLimit(Shape):
+    """What an audit must show about one rule before a model may be promoted."""
+
+    rule: RuleId
+    direction: Direction = Field(default=Direction.VIOLATION, strict=False)
+    max_rate: float = Field(
+        gt=0, lt=1, allow_inf_nan=False, description="rate that must be shown not to be reached"
+    )
+    confidence: float = Field(default=0.95, ge=0.5, lt=1, allow_inf_nan=False, description="one-sided")
+    families: int = Field(ge=1, le=1_000_000, description="independent prompt families in the plan (n)")
+    allow: int = Field(default=0, ge=0, description="violating families the plan tolerates (c)")
+    evidence: tuple[Annotated[EvidenceGrade, Field(strict=False)], ...] = Field(
+        min_length=1, description="grades of evidence accepted"
+    )
+    anytime: bool = Field(default=False, description="an undecided audit may go on under an e-value plan")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.rule.startswith("T1.") and EvidenceGrade.C in self.evidence:
+            raise ValueError("a judge alone (grade C) never passes a Tier One rule; ask for A or B")
+        if not can_pass(self.families, self.allow, self.max_rate, self.confidence):
+            raise ValueError(
+                f"a plan of {self.families} families that allows {self.allow} can never show a rate below "
+                f"{self.max_rate} with confidence {self.confidence}; more families are needed"
+            )
+        return self
+
+
+class Approvals(Shape):
+    """Who signs beside the audit: so many persons out of these roles."""
+
+    roles: tuple[Slug, ...] = Field(min_length=1)
+    threshold: int = Field(ge=1, le=20)
+
+
+class StratumRequirement(Shape):
+    """Alignment by stratum: how well the worst group must be served before a promotion."""
+
+    by: tuple[Slug, ...] = Field(min_length=1, description="codebook questions that form the strata")
+    min_annotators: int = Field(ge=1, le=100_000)
+    min_accuracy: Share = Field(description="lower bound of preference accuracy in every primary stratum")
+    max_gap: Share | None = Field(default=None, description="largest gap between best and worst stratum")
+
+
+class Promotion(Shape):
+    """What must be shown, signed and current before a protected alias may move."""
+
+    limits: tuple[PromotionLimit, ...] = ()
+    approvals: Approvals | None = None
+    validity_days: int | None = Field(
+        default=None, ge=1, le=3650, description="how long a decision stays live"
+    )
+    aliases: tuple[Slug, ...] = Field(default=(), description="protected aliases")
+    strata: StratumRequirement | None = None
+    notes: Line | None = None
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        seen = set()
+        for limit in self.limits:
+            if (key := (limit.rule, limit.direction)) in seen:
+                raise ValueError(f"two limits for {limit.rule} in the same direction")
+            seen.add(key)
+        return self

@@ -1,0 +1,97 @@
+"""Reading policy files: bytes, paths and the packs that ship; what they mean is :mod:`governance.policy`'s.
+
+A path is a YAML or JSON file, or a folder whose files below are read in order of their names. A pack is a
+named list of shipped files (``governance/policies/packs.yaml``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import governance
+from governance.errors import PolicyError
+from governance.policy.document import PolicyDocument, parse
+from governance.policy.source import Source, read
+
+__all__ = ["MAX_BYTES", "POLICIES", "SUFFIXES", "load", "load_all", "load_pack", "packs", "read_source"]
+
+MAX_BYTES: Final = 2_000_000
+SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
+POLICIES: Final = Path(governance.__file__).parent / "policies"
+# Cases that policy owners keep beside their policies are not policies.
+_CASE_FOLDERS: Final = frozenset({"allow", "deny"})
+
+
+def read_source(path: Path | str) -> Source:
+    """The values of one file with their places.
+
+    Raises:
+        PolicyError: The file is absent, too large, not UTF-8 or not readable as YAML.
+    """
+    file = Path(path)
+    name = str(file)
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise PolicyError(f"cannot read the file: {error.strerror}", file=name) from error
+    if len(data) > MAX_BYTES:
+        raise PolicyError("the file is too large", file=name, expected=f"at most {MAX_BYTES} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise PolicyError("not UTF-8", file=name, line=line, column=column, expected="UTF-8 text") from error
+    return read(text, name=name)
+
+
+def load(path: Path | str) -> PolicyDocument:
+    """The policy document in one file."""
+    return parse(read_source(path))
+
+
+def load_pack(name_or_path: str | Path) -> list[PolicyDocument]:
+    """The documents of a shipped pack by its name, or of a file or folder by its path.
+
+    Raises:
+        PolicyError: There is neither, or a document cannot be used.
+    """
+    shipped = packs()
+    if str(name_or_path) in shipped:
+        return [load(POLICIES / member) for member in shipped[str(name_or_path)]]
+    path = Path(name_or_path)
+    if path.is_dir():
+        files = [
+            file
+            for file in sorted(path.rglob("*"))
+            if file.suffix in SUFFIXES
+            and file != POLICIES / "packs.yaml"
+            and not _CASE_FOLDERS & set(file.relative_to(path).parts[:-1])
+        ]
+        if not files:
+            raise PolicyError("the folder holds no policy file", file=str(path), expected="*.yaml")
+        return [load(file) for file in files]
+    if not path.exists():
+        raise PolicyError(
+            "no such policy file or pack",
+            file=str(path),
+            expected=f"a path, or one of {', '.join(sorted(shipped))}",
+        )
+    return [load(path)]
+
+
+def load_all(names_or_paths: Iterable[str | Path]) -> list[PolicyDocument]:
+    """The documents of several packs, files and folders, each once."""
+    found: list[PolicyDocument] = []
+    for name_or_path in names_or_paths:
+        found.extend(document for document in load_pack(name_or_path) if document not in found)
+    return found
+
+
+def packs() -> dict[str, list[str]]:
+    """Name of each shipped pack → its files, relative to ``POLICIES``."""
+    index = read_source(POLICIES / "packs.yaml").data
+    return {str(name): list(members) for name, members in index.items()}
