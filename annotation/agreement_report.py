@@ -1,0 +1,272 @@
+"""Everything about the agreement of one table of judgements, as one value.
+
+The table is in long form: one row per judgement with ``item``, ``annotator``, ``value`` and any columns
+to compare by. The command line, the release and the tracking all read this report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from annotation.agreement import Coefficient, Level, ac1, alpha, fleiss_kappa, percent_agreement
+from annotation.agreement_bootstrap import Interval, alpha_interval
+from annotation.agreement_groups import GroupAgreement, group_agreement
+from annotation.cohen import PairKappa, cohen_kappas
+from annotation.patterns import Categories, PatternHistogram, histogram
+from governance.errors import RecordError
+
+__all__ = ["MISSING", "AgreementReport", "GroupReport", "assess"]
+
+MISSING: Final = "(missing)"
+MAX_COHEN: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much was judged: items with a judgement, those with two or more, annotators, judgements."""
+
+    items: int
+    pairable_items: int
+    annotators: int
+    judgements: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupReport:
+    """One stratum of one column. ``border`` is None where every item lies in one stratum only."""
+
+    sizes: Sizes
+    alpha: Coefficient
+    interval: Interval
+    border: GroupAgreement | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementReport:
+    """Agreement overall, per pair of annotators and by stratum."""
+
+    level: Level
+    seed: int
+    sizes: Sizes
+    missing: int
+    repeated: int
+    alpha: Coefficient
+    interval: Interval
+    percent_agreement: Coefficient
+    fleiss_kappa: Coefficient
+    ac1: Coefficient
+    cohen: tuple[PairKappa, ...]
+    by: Mapping[str, Mapping[str, GroupReport]]
+    histogram: PatternHistogram
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON object of ``bounds agreement --json``; undefined figures are null with their reason."""
+        return {
+            **_head(self.sizes, self.alpha, self.interval),
+            "level": str(self.level),
+            "by": {
+                column: {name: _group_json(group) for name, group in groups.items()}
+                for column, groups in self.by.items()
+            },
+            "percent_agreement": self.percent_agreement.value,
+            "fleiss_kappa": self.fleiss_kappa.value,
+            "ac1": self.ac1.value,
+            "cohen_kappa": [
+                {"annotators": [pair.first, pair.second], "kappa": pair.kappa, "items": pair.items}
+                for pair in self.cohen
+            ],
+            "confidence": self.interval.confidence,
+            "bootstrap": self.interval.replicates,
+            "seed": self.seed,
+            "missing": self.missing,
+            "repeated": self.repeated,
+        }
+
+
+def _head(sizes: Sizes, value: Coefficient, interval: Interval) -> dict[str, Any]:
+    return {
+        "alpha": value.value,
+        "low": interval.low,
+        "high": interval.high,
+        "items": sizes.items,
+        "pairable_items": sizes.pairable_items,
+        "annotators": sizes.annotators,
+        "judgements": sizes.judgements,
+        "undefined_replicates": interval.undefined,
+        "reason": value.reason,
+    }
+
+
+def _group_json(group: GroupReport) -> dict[str, Any]:
+    body = _head(group.sizes, group.alpha, group.interval)
+    border = group.border
+    body["across"] = None if border is None else border.across.value
+    body["difference"] = None if border is None else border.difference
+    if border is not None:
+        body |= {
+            "across_low": border.across_interval.low,
+            "across_high": border.across_interval.high,
+            "across_items": border.shared_items,
+            "across_reason": border.across.reason,
+            "difference_low": border.difference_interval.low,
+            "difference_high": border.difference_interval.high,
+            "difference_simultaneous": [border.simultaneous.low, border.simultaneous.high],
+        }
+    return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Coded:
+    """The table as integers."""
+
+    frame: pl.DataFrame
+    items: NDArray[np.int64]
+    annotators: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    n_items: int
+    names: tuple[str, ...]
+    categories: Categories
+    missing: int
+    repeated: int
+
+
+def _codes(column: pl.Series) -> tuple[NDArray[np.int64], list[Any]]:
+    uniques = column.unique().sort()
+    kind = uniques.dtype
+    lookup = pl.DataFrame({"value": uniques, "code": pl.Series(range(len(uniques)), dtype=pl.Int64)})
+    coded = pl.DataFrame({"value": column.cast(kind)}).join(
+        lookup, on="value", how="left", maintain_order="left"
+    )
+    return coded["code"].to_numpy().astype(np.int64), uniques.to_list()
+
+
+def _code(frame: pl.DataFrame, *, level: Level) -> _Coded:
+    known = frame.filter(pl.all_horizontal(pl.col("item", "annotator", "value").is_not_null()))
+    first = known.unique(["item", "annotator"], keep="first", maintain_order=True)
+    numeric = first["value"].dtype.is_numeric()
+    if not numeric and level is not Level.NOMINAL:
+        raise RecordError(
+            f"the {level} level needs numbers",
+            field="value",
+            value=first["value"].first() if len(first) else None,
+            expected="numbers, or the nominal level",
+        )
+    items, item_names = _codes(first["item"])
+    annotators, annotator_names = _codes(first["annotator"].cast(pl.String))
+    codes, categories = _codes(first["value"].cast(pl.Float64) if numeric else first["value"].cast(pl.String))
+    if level is Level.RATIO and numeric and categories and categories[0] < 0:
+        raise RecordError(
+            "the ratio level has a true zero", field="value", value=categories[0], expected="numbers from 0"
+        )
+    return _Coded(
+        frame=first,
+        items=items,
+        annotators=annotators,
+        codes=codes,
+        n_items=len(item_names),
+        names=tuple(annotator_names),
+        categories=tuple(categories),
+        missing=len(frame) - len(known),
+        repeated=len(known) - len(first),
+    )
+
+
+def assess(
+    frame: pl.DataFrame,
+    *,
+    level: Level = Level.NOMINAL,
+    by: Sequence[str] = (),
+    replicates: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> AgreementReport:
+    """Agreement of a table of judgements in long form.
+
+    Args:
+        frame: Columns ``item``, ``annotator``, ``value`` (text or numbers) and those named by ``by``. Rows
+            with a null among the three are counted as missing. If an annotator judged an item more than
+            once, the first row counts and the others are counted as repeated.
+        level: Level of measurement.
+        by: Columns whose values form groups; a null value forms the group ``(missing)``.
+        replicates: Bootstrap samples over items; 0 for none.
+        seed: Seed of the draws.
+        confidence: Nominal coverage of the intervals.
+
+    Raises:
+        RecordError: Values do not suit the level.
+    """
+    coded = _code(frame, level=level)
+    whole = histogram(coded.items, coded.codes, n_items=coded.n_items, categories=coded.categories)
+    settings: dict[str, Any] = {"replicates": replicates, "seed": seed, "confidence": confidence}
+    cohen: tuple[PairKappa, ...] = ()
+    if 2 <= len(coded.names) <= MAX_COHEN:
+        cohen = cohen_kappas(
+            coded.items,
+            coded.annotators,
+            coded.codes,
+            n_items=coded.n_items,
+            names=coded.names,
+            n_categories=len(coded.categories),
+        )
+    return AgreementReport(
+        level=level,
+        seed=seed,
+        sizes=_sizes(whole, len(coded.names)),
+        missing=coded.missing,
+        repeated=coded.repeated,
+        alpha=alpha(whole, level),
+        interval=alpha_interval(whole, level, **settings),
+        percent_agreement=percent_agreement(whole),
+        fleiss_kappa=fleiss_kappa(whole),
+        ac1=ac1(whole),
+        cohen=cohen,
+        by={column: _by(coded, column, level, settings) for column in by},
+        histogram=whole,
+    )
+
+
+def _sizes(part: PatternHistogram, annotators: int) -> Sizes:
+    return Sizes(
+        items=part.n_items,
+        pairable_items=part.pairable().n_items,
+        annotators=annotators,
+        judgements=part.n_judgements,
+    )
+
+
+def _by(coded: _Coded, column: str, level: Level, settings: Mapping[str, Any]) -> dict[str, GroupReport]:
+    groups, names = _codes(coded.frame[column].cast(pl.String).fill_null(MISSING))
+    first_group = np.full(coded.n_items, -1, dtype=np.int64)
+    first_group[coded.items[::-1]] = groups[::-1]
+    crosses = bool((first_group[coded.items] != groups).any())
+    reports = {}
+    for number, name in enumerate(names):
+        member = groups == number
+        part = histogram(
+            coded.items[member], coded.codes[member], n_items=coded.n_items, categories=coded.categories
+        )
+        border = None
+        if crosses:
+            border = group_agreement(
+                coded.items,
+                coded.codes,
+                member,
+                n_items=coded.n_items,
+                categories=coded.categories,
+                distance=level,
+                groups=len(names),
+                **settings,
+            )
+        reports[name] = GroupReport(
+            sizes=_sizes(part, len(np.unique(coded.annotators[member]))),
+            alpha=alpha(part, level),
+            interval=alpha_interval(part, level, **settings) if border is None else border.inside_interval,
+            border=border,
+        )
+    return reports

@@ -1,0 +1,205 @@
+"""``bounds agreement``: how far annotators agree, with intervals, overall and by group."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.table import Table
+
+    from annotation.agreement import Level
+    from annotation.agreement_report import AgreementReport, GroupReport
+
+__all__ = ["agreement"]
+
+
+def agreement(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON, JSON Lines or Parquet.")],
+    columns: Annotated[
+        list[str] | None, typer.Argument(help="Further annotator columns of --wide.", show_default=False)
+    ] = None,
+    *,
+    item: Annotated[str | None, typer.Option(help="Column of the item.")] = None,
+    annotator: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of the annotator; several, or with commas: one column per annotator."),
+    ] = None,
+    value: Annotated[str | None, typer.Option(help="Column of the judgement.")] = None,
+    wide: Annotated[
+        list[str] | None, typer.Option(help="Columns of values, one per annotator, in a table of items.")
+    ] = None,
+    level: Annotated[str, typer.Option(help="nominal, ordinal, interval or ratio.")] = "nominal",
+    by: Annotated[
+        list[str] | None, typer.Option(help="Column to compare groups by; may be repeated.")
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(min=0, max=1_000_000, help="Resamples of items; 0: none.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
+    confidence: Annotated[float, typer.Option(help="Confidence of the intervals.")] = 0.95,
+    missing: Annotated[list[str] | None, typer.Option(help="Text that means no judgement.")] = None,
+    order: Annotated[str | None, typer.Option(help="Categories from lowest to highest, with commas.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Agreement between annotators: Krippendorff's alpha, kappas, by group and across groups.
+
+    Long tables have one row per judgement (--item, --annotator, --value); wide tables one row per item and
+    one column per annotator (--wide A --wide B, or --annotator A,B). A table of items with the columns
+    annotator1, annotator2, … needs no option.
+    """
+    from annotation.agreement_report import assess
+    from governance.errors import RecordError
+
+    frame = _table(
+        file,
+        item=item,
+        annotators=_names(annotator),
+        value=value,
+        wide=[*_names(wide), *_names(columns)],
+        level=_level(level),
+        by=_names(by),
+        missing=missing or [],
+        order=_names([order] if order else None),
+    )
+    _check_confidence(confidence)
+    try:
+        report = assess(
+            frame, level=_level(level), by=_names(by), replicates=bootstrap, seed=seed, confidence=confidence
+        )
+    except RecordError as error:
+        error.file = str(file)
+        raise
+    if as_json:
+        typer.echo(json.dumps({"file": file.name, **report.as_json()}, ensure_ascii=False, indent=2))
+    else:
+        _show(file, report)
+
+
+def _names(given: list[str] | None) -> list[str]:
+    return [name.strip() for entry in given or [] for name in entry.split(",") if name.strip()]
+
+
+def _level(word: str) -> Level:
+    from annotation.agreement import Level
+    from governance.errors import InputError
+
+    try:
+        return Level(word)
+    except ValueError as error:
+        raise InputError("no such level", field="--level", value=word, expected=", ".join(Level)) from error
+
+
+def _check_confidence(confidence: float) -> None:
+    from governance.errors import InputError
+
+    if not 0 < confidence < 1:
+        raise InputError(
+            "confidence is a share", field="--confidence", value=confidence, expected="between 0 and 1"
+        )
+
+
+def _table(
+    file: Path,
+    *,
+    item: str | None,
+    annotators: list[str],
+    value: str | None,
+    wide: list[str],
+    **settings: Any,
+) -> pl.DataFrame:
+    from annotation.long_form import from_long, from_wide
+    from governance.errors import InputError
+    from infra.tabular import read_table
+
+    table = read_table(file)
+    if not wide and len(annotators) > 1:
+        wide, annotators = annotators, []
+    if not wide and not annotators and value is None:
+        wide = [name for name in table.columns if re.fullmatch(r"annotator[ _-]?\d+", name)]
+        item = item or ("idx" if "idx" in table.columns else None)
+    if wide:
+        if value is not None or annotators:
+            raise InputError(
+                "a wide table has no column of annotators or values", field="--wide", expected="--wide alone"
+            )
+        if len(wide) == 1:
+            raise InputError(
+                "one annotator agrees with nobody",
+                field="--wide",
+                value=wide[0],
+                expected="two columns or more",
+            )
+        return from_wide(table, annotators=wide, item=item, file=str(file), **settings)
+    for name, given in (("--item", item), ("--annotator", annotators), ("--value", value)):
+        if not given:
+            raise InputError(
+                "which column?", file=str(file), field=name, expected=f"one of {', '.join(table.columns)}"
+            )
+    return from_long(
+        table, item=str(item), annotator=annotators[0], value=str(value), file=str(file), **settings
+    )
+
+
+def _figure(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _show(file: Path, report: AgreementReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    sizes, interval = report.sizes, report.interval
+    console.print(
+        f"[bold]{file.name}[/bold]: {sizes.judgements:,} judgements by {sizes.annotators:,} annotators on "
+        f"{sizes.items:,} items ({sizes.pairable_items:,} with two or more)"
+    )
+    if report.missing or report.repeated:
+        console.print(
+            f"left out: {report.missing:,} rows without item, annotator or value; "
+            f"{report.repeated:,} repeated judgements (the first of each annotator and item counts)"
+        )
+    head = Table("agreement", f"value [{interval.confidence:.0%} interval]")
+    head.add_row(
+        f"Krippendorff's alpha, {report.level}", _figure(report.alpha.value, interval.low, interval.high)
+    )
+    head.add_row("Fleiss' kappa", _figure(report.fleiss_kappa.value))
+    head.add_row("Gwet's AC1", _figure(report.ac1.value))
+    head.add_row("percent agreement", _figure(report.percent_agreement.value))
+    for pair in report.cohen:
+        head.add_row(f"Cohen's kappa, {pair.first} and {pair.second}", _figure(pair.kappa))
+    console.print(head)
+    if report.alpha.reason:
+        console.print(f"alpha has no value: {report.alpha.reason}")
+    for column, groups in report.by.items():
+        console.print(_by_table(column, groups))
+
+
+def _by_table(column: str, groups: Mapping[str, GroupReport]) -> Table:
+    from rich.table import Table
+
+    crossed = any(group.border is not None for group in groups.values())
+    across = ("across", "inside - across") if crossed else ()
+    table = Table(column, "annotators", "judgements", "alpha inside", *across)
+    for name, group in groups.items():
+        row = [
+            name,
+            f"{group.sizes.annotators:,}",
+            f"{group.sizes.judgements:,}",
+            _figure(group.alpha.value, group.interval.low, group.interval.high),
+        ]
+        if group.border is not None:
+            span = group.border.difference_interval
+            row += [
+                _figure(group.border.across.value),
+                _figure(group.border.difference, span.low, span.high),
+            ]
+        table.add_row(*row)
+    return table

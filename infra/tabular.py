@@ -1,0 +1,159 @@
+"""Tables that people keep in files, read as columns: CSV, TSV, JSON, JSON Lines, Parquet.
+
+CSV cells arrive as the text they are; what is a number is decided by the reader of the column, not by
+guessing from the first rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from governance.errors import InputError
+
+__all__ = ["read_table"]
+
+_PARQUET: Final = b"PAR1"
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """The table in ``path``.
+
+    The format follows the suffix (``.csv``, ``.tsv``, ``.json``, ``.jsonl``, ``.ndjson``, ``.parquet``), or the first
+    bytes where the suffix says nothing. JSON is an array of objects, JSON Lines one object per line; a
+    nested value is kept as its JSON text.
+
+    Raises:
+        InputError: The file is missing, unreadable, empty, cut short or not of its format; the line is named
+            where there is one.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    if not data.strip():
+        raise InputError("the file is empty", file=str(path), expected="a table with a header or objects")
+    return _reader(path, data)(path, data)
+
+
+def _reader(path: Path, data: bytes) -> Callable[[Path, bytes], pl.DataFrame]:
+    readers: dict[str, Callable[[Path, bytes], pl.DataFrame]] = {
+        ".csv": _csv,
+        ".tsv": _csv,
+        ".tab": _csv,
+        ".json": _json,
+        ".jsonl": _jsonl,
+        ".ndjson": _jsonl,
+        ".parquet": _parquet,
+        ".pq": _parquet,
+    }
+    known = readers.get(path.suffix.lower())
+    if known is not None:
+        return known
+    head = data.lstrip()[:4]
+    if head == _PARQUET:
+        return _parquet
+    return _json if head[:1] == b"[" else _jsonl if head[:1] == b"{" else _csv
+
+
+def _text(path: Path, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"is not UTF-8 (byte 0x{data[error.start]:02x})", file=str(path), line=line, expected="UTF-8 text"
+        ) from error
+
+
+def _csv(path: Path, data: bytes) -> pl.DataFrame:
+    text = _text(path, data)
+    header_line = text.split("\n", 1)[0]
+    separator = "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
+    if separator not in header_line and ";" in header_line:
+        separator = ";"
+    header = next(csv.reader([header_line.rstrip("\r")], delimiter=separator))
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise InputError("a column name is used twice", file=str(path), line=1, value=twice[0])
+    try:
+        return pl.read_csv(text.encode(), infer_schema=False, separator=separator)
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise _misfit(path, text, header, separator, error) from error
+
+
+def _misfit(path: Path, text: str, header: Sequence[str], separator: str, cause: Exception) -> InputError:
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator)
+    for row in reader:
+        if len(row) > len(header):
+            return InputError(
+                f"{len(row)} fields in a row",
+                file=str(path),
+                line=reader.line_num,
+                expected=f"{len(header)}, as in the header",
+            )
+    return InputError(f"is not a CSV table: {cause}", file=str(path))
+
+
+def _parquet(path: Path, data: bytes) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(data)
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise InputError(f"is not a complete Parquet file: {error}", file=str(path)) from error
+
+
+def _json(path: Path, data: bytes) -> pl.DataFrame:
+    text = _text(path, data)
+    try:
+        rows = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        line = getattr(error, "lineno", None)
+        raise InputError(f"is not JSON: {error}", file=str(path), line=line) from error
+    if not isinstance(rows, list):
+        raise InputError("is not a JSON array", file=str(path), expected="an array of objects")
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise InputError("is not an object", file=str(path), field=f"[{number}]", value=row)
+    return _frame(path, rows)
+
+
+def _jsonl(path: Path, data: bytes) -> pl.DataFrame:
+    rows = []
+    for number, line in enumerate(_text(path, data).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise InputError(f"is not JSON: {error}", file=str(path), line=number) from error
+        if not isinstance(row, Mapping):
+            raise InputError("is not an object", file=str(path), line=number, value=row)
+        rows.append(row)
+    return _frame(path, rows)
+
+
+def _frame(path: Path, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    if not rows:
+        raise InputError("holds no row", file=str(path))
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pl.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
+
+
+def _column(values: Sequence[Any]) -> pl.Series:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float} and kinds:
+        return pl.Series([None if value is None else float(value) for value in values], dtype=pl.Float64)
+    return pl.Series([None if value is None else _cell(value) for value in values], dtype=pl.String)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
