@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 
 from governance.digest import digest
 from governance.errors import InputError
@@ -22,6 +22,7 @@ __all__ = [
     "count_items",
     "imports",
     "items",
+    "note_presentation_refs",
     "presentations",
     "set_presentation_ref",
 ]
@@ -191,6 +192,21 @@ def set_presentation_ref(db: Database, presentation: str, source_ref: str, *, re
                 expected=row.source_ref,
             )
         connection.execute(update(PRESENTATIONS).where(here).values(source_ref=source_ref))
+
+
+def note_presentation_refs(db: Database, refs: Mapping[str, str]) -> int:
+    """Note where presentations are shown, those that have no place yet; returns how many were noted."""
+    here = PRESENTATIONS.c.presentation == bindparam("id")
+    statement = (
+        update(PRESENTATIONS)
+        .where(here, PRESENTATIONS.c.source_ref.is_(None))
+        .values(source_ref=bindparam("ref"))
+    )
+    with db.write() as connection:
+        if not refs:
+            return 0
+        rows = [{"id": presentation, "ref": ref} for presentation, ref in sorted(refs.items())]
+        return int(connection.execute(statement, rows).rowcount)
 
 
 def _parts(values: Sequence[str]) -> list[Sequence[str]]:

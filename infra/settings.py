@@ -35,6 +35,7 @@ class SiteSettings(_Shape):
     project: str = "bounds"
     overlap: int = Field(default=3, ge=1, le=100)
     seed: int = 20260101
+    consent: str | None = None
     key: SecretStr = SecretStr("")
 
     @property

@@ -1,0 +1,54 @@
+"""How flows run: retries for faults of the outside, the address of the Prefect server, quiet consoles."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from governance.errors import InputError, OutsideError
+from infra.settings import Settings
+
+__all__ = ["OUTSIDE", "use_prefect"]
+
+
+def _is_outside(task: object, run: object, state: Any) -> bool:
+    """Whether a failed task may succeed when it is run again: only faults of the outside pass by themselves."""
+    del task, run
+    try:
+        state.result(raise_on_failure=True)
+    except OutsideError:
+        return True
+    except BaseException:  # noqa: BLE001 - any other fault is final, whatever it is
+        return False
+    return False
+
+
+# Options of every task that talks to a server: four more tries within a minute, then the flow fails with the reason.
+OUTSIDE: Final[dict[str, Any]] = {
+    "retries": 4,
+    "retry_delay_seconds": [1, 4, 15, 30],
+    "retry_condition_fn": _is_outside,
+    "persist_result": False,
+}
+
+
+def use_prefect(settings: Settings, *, quiet: bool = True) -> None:
+    """Point Prefect at the server of the settings; to be called before prefect is imported.
+
+    Raises:
+        InputError: There is no Prefect server: no step of the way happens unrecorded.
+    """
+    url = os.environ.get("PREFECT_API_URL") or settings.prefect_api_url
+    if not url:
+        raise InputError(
+            f"no Prefect server for {settings.home}",
+            field="prefect_api_url",
+            expected="`bounds up`, or BOUNDS_PREFECT_API_URL",
+        )
+    os.environ["PREFECT_API_URL"] = url
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    if quiet:
+        # The run's log is in the Prefect UI; the terminal belongs to the command.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "ERROR")
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_FLOW_RUNS_LEVEL", "ERROR")

@@ -1,0 +1,110 @@
+"""The one place where parts are joined: settings become a store, a database, sources, a policy, a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from annotation.ports import JudgementSource, ObjectStore
+from governance.errors import OutsideError
+from infra.database import Database, open_database
+from infra.objects import open_store
+from infra.settings import Settings, SiteSettings, load_settings
+
+if TYPE_CHECKING:
+    from governance.policy.model import EffectivePolicy
+    from infra.label_studio import LabelStudioSite
+
+__all__ = ["Platform", "clock", "open_platform"]
+
+
+def clock() -> datetime:
+    """Now, in UTC: the only clock of the way; everything below takes the time as an argument."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Everything a step needs of the outside, joined from the settings of one data folder."""
+
+    settings: Settings
+    store: ObjectStore
+    db: Database
+
+    def site(self, name: str) -> SiteSettings:
+        """Settings of a site."""
+        return self.settings.site(name)
+
+    def policy(self, at: datetime) -> EffectivePolicy:
+        """The policy in force at an instant, as the settings name it; its documents are recorded."""
+        from governance.digest import canonical
+        from governance.policy.compose import compose
+        from governance.policy.document import canonical_form, document_digest
+        from infra.ledger import PolicyVersion, record_policy
+        from infra.policy_files import load_pack
+
+        documents = load_pack(self.settings.policy)
+        effective = compose(
+            documents,
+            at=at,
+            jurisdictions=self.settings.jurisdictions or None,
+            application=self.settings.application,
+        )
+        for document in documents:
+            version = PolicyVersion(
+                id=document.id,
+                version=document.version,
+                digest=document_digest(document),
+                tier=document.tier,
+                text=canonical(canonical_form(document)).decode(),
+                first_seen=at,
+            )
+            record_policy(self.db, version)
+        return effective
+
+    def label_studio(self, site: str) -> LabelStudioSite | None:
+        """The Label Studio of a site, None where it has none."""
+        from infra.label_studio import LabelStudioSite
+
+        settings = self.site(site)
+        return LabelStudioSite(settings) if settings.label_studio_url else None
+
+    def sources(self, site: str) -> list[JudgementSource]:
+        """The places where judgements of a site are given."""
+        from infra import catalogue
+        from infra.label_studio_pull import LabelStudioSource
+        from infra.simulated_panel import enrolled
+
+        server = self.label_studio(site)
+        if server is None:
+            return []
+        shown = {row.presentation: asdict(row) for row in catalogue.presentations(self.db, site)}
+        items = {
+            row["item"]: row for row in catalogue.items(self.db, {row["item"] for row in shown.values()})
+        }
+        return [LabelStudioSource(server, presentations=shown, items=items, annotators=enrolled(server))]
+
+    @property
+    def mlflow_url(self) -> str:
+        """Address of the MLflow server.
+
+        Raises:
+            OutsideError: None is configured or running.
+        """
+        if self.settings.mlflow_url is None:
+            raise OutsideError(
+                f"no MLflow server for {self.settings.home}: start one with `bounds up` or set BOUNDS_MLFLOW_URL"
+            )
+        return self.settings.mlflow_url
+
+
+@contextmanager
+def open_platform(home: str | Path | None = None) -> Iterator[Platform]:
+    """The platform of a data folder, closed again on leaving."""
+    settings = load_settings(Path(home) if home else None)
+    with open_database(settings, now=clock()) as db:
+        yield Platform(settings=settings, store=open_store(settings), db=db)
