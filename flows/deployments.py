@@ -22,6 +22,7 @@ from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.flows import load_flow_arguments_from_entrypoint
 from prefect.utilities.callables import ParameterSchema, parameter_schema_from_entrypoint
+from prefect.workers.process import ProcessWorker
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from governance.errors import BoundsError, InputError
@@ -135,10 +136,14 @@ async def apply(deployments: Sequence[Deployment], pools: Sequence[str]) -> list
         InputError: An entrypoint does not name a flow that can be found.
     """
     sources = {entry.entrypoint: _source(entry.entrypoint) for entry in deployments}
+    # Given here, or each worker writes it at its start and two at a time lock the SQLite database.
+    template = ProcessWorker.get_default_base_job_template()
     async with get_client() as client:
         for pool in {*pools, *(entry.work_pool.name for entry in deployments)}:
             try:
-                await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+                await client.create_work_pool(
+                    WorkPoolCreate(name=pool, type="process", base_job_template=template)
+                )
             except ObjectAlreadyExists:
                 continue
         return [await _apply(client, entry, *sources[entry.entrypoint]) for entry in deployments]

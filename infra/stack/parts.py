@@ -45,7 +45,7 @@ class Blueprint:
         return f"http://{HOST}:{self.ports[name]}"
 
     def s3(self) -> Part:
-        """The S3 server of rclone server on ``home/s3``; a bucket is a folder there."""
+        """The S3 server of rclone on ``home/s3``; a bucket is a folder there."""
         folder = self.settings.home / "s3"
         settings = self.settings.s3
         bucket = settings.bucket if settings else "bounds"
@@ -80,9 +80,20 @@ class Blueprint:
             prepare=prepare,
         )
 
-    def label_studio(self) -> Part:
-        """Label Studio on SQLite, with one administrator whose token the sites use."""
+    def label_studio(self) -> list[Part]:
+        """Label Studio on SQLite, with one administrator whose token the sites use.
+
+        Where its empty database is not made yet, a part that makes it goes before.
+        """
         server = find_label_studio()
+        template = self._part(
+            "label_studio_template",
+            [sys.executable, "-m", "infra.stack", "template"],
+            {"PYTHONPATH": str(_CHECKOUT), "BOUNDS_LABEL_STUDIO": str(server.program)},
+            ready=None,
+            deadline=600.0,
+        )
+        first = [] if server.template.is_file() else [template]
         folder = self.settings.home / "label-studio"
         secrets = self.secrets
 
@@ -103,7 +114,7 @@ class Blueprint:
                 )
             return reply is not None and reply[0] == 200
 
-        return self._part(
+        served = self._part(
             "label_studio",
             [
                 str(server.program),
@@ -129,8 +140,10 @@ class Blueprint:
             ready=ready,
             url=self.url("label_studio"),
             prepare=prepare,
+            after=tuple(part.name for part in first),
             deadline=420.0,
         )
+        return [*first, served]
 
     def mlflow(self) -> Part:
         """MLflow's tracking server and registry; artifacts lie beside our objects, under ``mlflow``."""
@@ -272,6 +285,7 @@ class Blueprint:
             "PREFECT_HOME": str(home / "prefect"),
             "PREFECT_API_URL": f"{self.url('prefect')}/api",
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect' / 'prefect.db'}",
+            "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",

@@ -213,7 +213,7 @@ class Stack:
         if store == "s3" and "s3" in self._parts:
             parts.append(blueprint.s3())
         if "label_studio" in self._parts:
-            parts.append(blueprint.label_studio())
+            parts += blueprint.label_studio()
         if "prefect" in self._parts:
             parts.append(blueprint.prefect())
         if "mlflow" in self._parts:

@@ -37,6 +37,11 @@ class State(StrEnum):
     FAILED = "failed"
     STOPPED = "stopped"
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the part does, or has done, its work."""
+        return self in {State.READY, State.DONE}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -137,7 +142,7 @@ class Supervisor:
 
     def is_settled(self) -> bool:
         """Whether every part is ready, done or failed for good."""
-        return all(w.state in {State.READY, State.DONE, State.FAILED} for w in self._watched.values())
+        return all(w.state.is_up or w.state is State.FAILED for w in self._watched.values())
 
     def hold(self, name: str) -> None:
         """Stop one part and leave it stopped until ``release``; for maintenance and for fault tests."""
@@ -220,7 +225,7 @@ class Supervisor:
             watched.reason = "what it needs has failed"
             watched.state = State.FAILED
             return False
-        return all(state in {State.READY, State.DONE} for state in states)
+        return all(state.is_up for state in states)
 
     def _spawn(self, watched: _Watched, now: float) -> None:
         part = watched.part

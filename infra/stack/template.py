@@ -58,8 +58,10 @@ class LabelStudio:
             OutsideError: The migrations failed; the end of their output is in the message.
         """
         with _locked(self.templates / ".lock"):
+            for left in self.templates.glob(".making-*"):  # of a process that was killed over it
+                shutil.rmtree(left, ignore_errors=True)
             if not self.template.is_file():
-                with tempfile.TemporaryDirectory(dir=self.templates) as scratch:
+                with tempfile.TemporaryDirectory(dir=self.templates, prefix=".making-") as scratch:
                     self._migrate(Path(scratch))
                     (Path(scratch) / "label_studio.sqlite3").replace(self.template)
         return self.template
