@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from governance.errors import BoundsError, OutsideError
+from governance.errors import BoundsError, InputError, OutsideError
 from infra.stack.process import Child, log_tail
 
 __all__ = ["MAX_RESTARTS", "Part", "PartStatus", "State", "Supervisor"]
@@ -242,7 +242,9 @@ class Supervisor:
         if code is not None and watched.part.ready is None and code == 0:
             self._became(watched, State.DONE, now)
         elif code is not None:
-            self._crashed(watched, f"ended with code {code} before it was ready")
+            # Bad input stays bad: a program that ended in its sentence about it is not asked again.
+            final = watched.part.ready is None and code == InputError.exit_code
+            self._crashed(watched, f"ended with code {code} before it was ready", final=final)
         elif watched.part.ready and now - watched.asked >= 2 * _TICK:
             watched.asked = now
             if watched.part.ready(watched.started):
