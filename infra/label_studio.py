@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, TypeVar
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 from label_studio_sdk import LabelStudio
@@ -102,12 +103,26 @@ class LabelStudioSite:
         self.settings = settings
         self.url = settings.label_studio_url.rstrip("/")
         self._patience = patience
+        self._http = httpx.Client(timeout=timeout, follow_redirects=True)
         self.client: Any = LabelStudio(  # type: ignore[no-untyped-call]
             base_url=self.url,
             api_key=settings.label_studio_token.get_secret_value(),
             timeout=timeout,
             max_retries=0,
+            httpx_client=self._http,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the site cannot be asked afterwards."""
+        self._http.close()
 
     @property
     def id(self) -> str:
