@@ -1,0 +1,134 @@
+"""What the demonstration adds to the way: items, simulated people, recorded votes, planted faults.
+
+Everything here goes through the same doors as real input: items are imported, presentations are written
+before they are shown, answers are given through Label Studio's own API. Nothing is put into a later step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from annotation.demo.panel import answer as demo_answer
+from annotation.label_config import pairwise_config, positional_label
+from annotation.records import Source
+from flows.collect import present
+from flows.wiring import Platform, clock
+from governance.digest import digest, digest_bytes
+from infra import catalogue, people, queues
+from infra.demo_files import demo_items, demo_people
+from infra.simulated_panel import PanelAnswer, SimulatedPanel
+
+__all__ = ["CODEBOOK", "PLANTED", "Planted", "answer_demo", "plant_faults", "stage_demo"]
+
+CODEBOOK: Final = "demo@1.0.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planted:
+    """A fault that the demonstration plants among the answers, so that validation has something to catch."""
+
+    name: str
+    rule: str
+    rationale: str | None = None
+    label: str | None = None
+    seconds: float | None = None
+
+
+PLANTED: Final = (
+    Planted(
+        name="an e-mail address in the reason",
+        rule="D.personal-data",
+        rationale="Ask me at someone@example.org.",
+    ),
+    Planted(name="an answer that the page does not have", rule="R.decodable", label="first_is_perfect"),
+    Planted(name="an answer after a fifth of a second", rule="D.duration", seconds=0.2),
+)
+
+
+def stage_demo(platform: Platform, site: str) -> int:
+    """Import the shipped items, queue them at the site, and record the simulated people; how many items."""
+    rows = [dict(item.row) for item in demo_items()]
+    object_digest = platform.store.put_tree("imports", {"items.json": _json(rows)})
+    record = catalogue.ImportRecord(
+        origin="bounds demo items",
+        file_name="annotation/demo/items.jsonl",
+        file_digest=digest_bytes(_json(rows)),
+        read=len(rows),
+        imported=len(rows),
+        refused=0,
+        object=object_digest,
+        at=clock(),
+    )
+    catalogue.add_items(platform.db, rows, record)
+    queues.add_to_queue(platform.db, site, [row["item"] for row in rows])
+    profiles = [
+        row
+        for person in demo_people()
+        for row in person.profile_rows(annotator=person.id, site=site, codebook=CODEBOOK)
+    ]
+    people.add_profiles(platform.db, profiles)
+    return len(rows)
+
+
+def answer_demo(
+    platform: Platform, site: str, *, seed: int, progress: Callable[[int], None] | None = None
+) -> int:
+    """Let the simulated panel answer what is shown at the site; how many answers were given now."""
+    server = platform.label_studio(site)
+    assert server is not None  # noqa: S101 - the demonstration's stack has a Label Studio
+    panellists = {person.id: person for person in demo_people()}
+    by_id = {item.row["item"]: item for item in demo_items()}
+    rows = [asdict(row) for row in present(platform, site) if row.source == Source.LABEL_STUDIO]
+    items = {row["item"]: row for row in catalogue.items(platform.db, {row["item"] for row in rows})}
+
+    def say(item: Mapping[str, Any], row: Mapping[str, Any], person: str) -> PanelAnswer:
+        given = demo_answer(by_id[item["item"]], panellists[person], seed=seed)
+        canonical = [candidate["candidate"] for candidate in item["candidates"]]
+        label = positional_label(given.outcome, given.strength, shown=row["shown"], canonical=canonical)
+        return PanelAnswer(label=label, rationale=given.rationale, seconds=given.seconds)
+
+    project = server.ensure_project(platform.site(site).project, pairwise_config())
+    panel = SimulatedPanel(server, sorted(panellists))
+    return panel.annotate(project, rows, items, say, progress=progress)
+
+
+def plant_faults(platform: Platform, site: str) -> Sequence[Planted]:
+    """Change one answer for each planted fault, as a careless person would: through the API, after the fact."""
+    server = platform.label_studio(site)
+    assert server is not None  # noqa: S101
+    shown = [row for row in catalogue.presentations(platform.db, site) if row.source_ref]
+    # Spread by a fixed draw, so that every run plants the same faults in the same places.
+    shown.sort(key=lambda row: digest(["planted", row.presentation]))
+    for fault, row in zip(PLANTED, shown, strict=False):
+        task = int(str(row.source_ref).rpartition("/")[2])
+        [annotation] = server.get(f"api/tasks/{task}/annotations/")
+        result = _spoil(annotation["result"], fault)
+        body = {"result": result, "lead_time": fault.seconds or annotation["lead_time"]}
+        server.send("PATCH", f"api/annotations/{annotation['id']}/", json=body)
+    return PLANTED
+
+
+def _spoil(result: Sequence[Mapping[str, Any]], fault: Planted) -> list[dict[str, Any]]:
+    spoilt = [dict(part) for part in result if part["type"] != "textarea" or fault.rationale is None]
+    for part in spoilt:
+        if part["type"] == "choices" and fault.label:
+            part["value"] = {"choices": [fault.label]}
+    if fault.rationale:
+        first = spoilt[0]
+        spoilt.append(
+            {
+                "from_name": "rationale",
+                "to_name": first["to_name"],
+                "type": "textarea",
+                "value": {"text": [fault.rationale]},
+            }
+        )
+    return spoilt
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    from governance.digest import canonical
+
+    return canonical(list(rows))
