@@ -127,7 +127,7 @@ JUDGEMENTS: Final = pa.schema(
         _column(
             "strength",
             pa.int8(),
-            "pairwise: -3 (canonical first much better) to 3 (second much better), 0 a tie; null if neither or cannot_judge",
+            "pairwise: -3 (canonical first much better) to 3 (second much better), 0 a tie; null if neither, cannot_judge or not stated",
             nullable=True,
         ),
         _column(

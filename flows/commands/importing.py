@@ -1,0 +1,140 @@
+"""``bounds import``: items and judgements from files, every row accounted for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from governance.errors import InputError
+
+if TYPE_CHECKING:
+    from annotation.importers import Import
+    from infra.importing import Stored
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Import items and judgements from files.")
+
+_SHOWN = 5
+
+File = Annotated[Path, typer.Argument(help="The file to read.", metavar="PATH")]
+Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
+Site = Annotated[str | None, typer.Option(help="Site to record the judgements under; the first by default.")]
+ItemsOnly = Annotated[bool, typer.Option("--items-only", help="Leave the judgements of the file out.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Import nothing if any row is refused (exit 2).")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command()
+def pandalm(
+    path: File,
+    home: Home = None,
+    site: Site = None,
+    items_only: ItemsOnly = False,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """PandaLM's human-judged test set (a JSON array; three annotators per pair)."""
+    from annotation.importers import read_pandalm
+
+    _import(read_pandalm(_bytes(path), name=path.name), home, site, items_only, strict, as_json)
+
+
+@app.command()
+def trl(
+    path: File,
+    origin: Annotated[str | None, typer.Option(help="Name of the data set; the file's by default.")] = None,
+    licence: Annotated[str, typer.Option(help="SPDX id of its licence.")] = "NOASSERTION",
+    language: Annotated[str, typer.Option(help="BCP 47 tag of its language.")] = "und",
+    home: Home = None,
+    site: Site = None,
+    items_only: ItemsOnly = False,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Preference pairs as TRL reads them (JSON Lines: prompt, chosen, rejected; plain or conversational)."""
+    from annotation.importers import read_trl
+
+    imported = read_trl(
+        _bytes(path), name=path.name, origin=origin or path.stem, licence=licence, language=language
+    )
+    _import(imported, home, site, items_only, strict, as_json)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+
+
+def _import(
+    imported: Import, home: Path | None, site: str | None, items_only: bool, strict: bool, as_json: bool
+) -> None:
+    refused = len(imported.refused)
+    if not imported.items or (strict and refused):
+        first = imported.refused[0]
+        raise InputError(
+            f"nothing was imported: {refused} of {imported.read} rows refused; the first: {first.reason}",
+            file=f"{imported.file_name} {first.place}",
+        )
+    # The database and the object store take half a second to load; bad input is told without them.
+    from infra.database import open_database
+    from infra.importing import store_import
+    from infra.objects import open_store
+    from infra.settings import load_settings
+
+    settings = load_settings(home)
+    place = settings.site(site).id if site else settings.sites[0].id
+    now = datetime.now(UTC)
+    with open_database(settings, now=now) as db:
+        stored = store_import(
+            open_store(settings), db, imported, site=place, now=now, judgements=not items_only
+        )
+    if as_json:
+        sys.stdout.write(json.dumps(_document(imported, stored, place), ensure_ascii=False) + "\n")
+    else:
+        _print(imported, stored, place)
+
+
+def _document(imported: Import, stored: Stored, site: str) -> dict[str, object]:
+    return {
+        "file": imported.file_name,
+        "file_digest": imported.file_digest,
+        "origin": imported.origin,
+        "site": site,
+        "read": imported.read,
+        "imported": len(imported.items),
+        "refused": len(imported.refused),
+        "judgements": len(imported.judgements),
+        "new_items": stored.new_items,
+        "new_judgements": stored.new_judgements,
+        "object": stored.object,
+        "refusals": [{"place": refusal.place, "reason": refusal.reason} for refusal in imported.refused],
+    }
+
+
+def _print(imported: Import, stored: Stored, site: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=f"{escape(imported.file_name)}  ({escape(imported.origin)})", title_justify="left")
+    for heading in ("rows", "count", "new"):
+        table.add_column(heading, justify="left" if heading == "rows" else "right")
+    table.add_row("read", f"{imported.read:,}", "")
+    table.add_row("imported as items", f"{len(imported.items):,}", f"{stored.new_items:,}")
+    table.add_row("refused", f"{len(imported.refused):,}", "")
+    table.add_row(f"judgements (site {site})", f"{len(imported.judgements):,}", f"{stored.new_judgements:,}")
+    console = Console()
+    console.print(table)
+    for refusal in imported.refused[:_SHOWN]:
+        console.print(f"  [yellow]refused[/yellow] {escape(refusal.place)}: {escape(refusal.reason)}")
+    if (more := len(imported.refused) - _SHOWN) > 0:
+        console.print(f"  … and {more:,} more; all of them: --json, or refused.jsonl in the object below")
+    console.print(f"  object imports/{stored.object}", soft_wrap=True)
