@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -84,13 +84,13 @@ class Presentation:
     item: str
     item_digest: str
     slot: int
-    shown: Sequence[str]
+    shown: tuple[str, ...]
     config_digest: str
     created_at: datetime
     source: str
     policy_digest: str | None = None
     consent: str | None = None
-    source_ref: str | None = field(default=None)
+    source_ref: str | None = None
 
 
 def add_items(db: Database, rows: Sequence[Mapping[str, Any]], record: ImportRecord) -> int:
@@ -170,7 +170,8 @@ def presentations(db: Database, site: str | None = None) -> list[Presentation]:
     if site is not None:
         query = query.where(PRESENTATIONS.c.site == site)
     with db.read() as connection:
-        return [Presentation(**row) for row in connection.execute(query).mappings()]
+        rows = connection.execute(query).mappings()
+        return [Presentation(**{**row, "shown": tuple(row["shown"])}) for row in rows]
 
 
 def set_presentation_ref(db: Database, presentation: str, source_ref: str, *, replace: bool = False) -> None:

@@ -6,8 +6,8 @@ recording something else under the same name is refused. The tamper-evident log 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -62,7 +62,7 @@ class Release:
 
     digest: str
     inputs_digest: str
-    batches: Sequence[str]
+    batches: tuple[str, ...]
     created_at: datetime
     run_id: str | None = None
 
@@ -101,7 +101,7 @@ class Promotion:
     outcome: str
     at: datetime
     decision: str | None = None
-    reasons: Sequence[str] = ()
+    reasons: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -131,7 +131,10 @@ def record_batch(db: Database, batch: Batch) -> None:
 def record_release(db: Database, release: Release) -> None:
     """Record a release; the run of the first recording stays."""
     _record(
-        db, RELEASES, {**asdict(release), "batches": sorted(release.batches)}, first={"created_at", "run_id"}
+        db,
+        RELEASES,
+        asdict(replace(release, batches=tuple(sorted(release.batches)))),
+        first={"created_at", "run_id"},
     )
 
 
@@ -147,8 +150,7 @@ def record_decision(db: Database, decision: Decision) -> None:
 
 def record_promotion(db: Database, promotion: Promotion) -> None:
     """Record an attempt to move an alias."""
-    row = {**asdict(promotion), "id": promotion.id, "reasons": list(promotion.reasons)}
-    _record(db, PROMOTIONS, row, first=set())
+    _record(db, PROMOTIONS, {**asdict(promotion), "id": promotion.id}, first=set())
 
 
 def record_policy(db: Database, policy: PolicyVersion) -> None:
@@ -193,6 +195,7 @@ def policies(db: Database) -> list[PolicyVersion]:
 
 def _record(db: Database, table: Table, row: Mapping[str, Any], *, first: set[str]) -> None:
     """Insert ``row``; if its key exists, all but the columns ``first`` must be the same."""
+    row = {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
     keys = {column.name: row[column.name] for column in table.primary_key}
     with db.write() as connection:
         db.insert_new(connection, table, [row])
@@ -211,4 +214,8 @@ def _listed(db: Database, table: Table, kind: type[_Row], order: str) -> list[_R
     names = {field.name for field in fields(kind)}
     with db.read() as connection:
         rows = connection.execute(select(table).order_by(table.c[order], *table.primary_key)).mappings()
-        return [kind(**{name: row[name] for name in row if name in names}) for row in rows]
+        return [kind(**{name: _frozen(row[name]) for name in row if name in names}) for row in rows]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
