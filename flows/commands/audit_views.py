@@ -1,0 +1,143 @@
+"""How ``bounds audit`` prints for people; every figure comes from the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from governance.audit.published import Description
+    from governance.audit.report import AuditReport, FindingChange
+    from governance.audit.statistics import FixedPlan
+    from governance.audit.verdicts import Finding
+
+__all__ = ["show_changes", "show_plans", "show_report", "show_shares"]
+
+_COLOURS = {"PASS": "green", "FAIL": "red", "UNDECIDED": "yellow"}
+
+
+def show_report(report: AuditReport) -> None:
+    """Verdict first, one row for each finding, then the reasons and what was assumed."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from governance.audit.sentences import notes, share
+
+    console = Console()
+    console.print(
+        f"\n{escape(report.subject)}: [bold {_COLOURS[report.verdict]}]{report.verdict}[/]", highlight=False
+    )
+    table = Table(show_edge=False, pad_edge=False, box=None)
+    for name, side in _COLUMNS:
+        table.add_column(name, justify=side, no_wrap=True)
+    for finding in report.findings:
+        table.add_row(*_row(finding))
+    console.print(table)
+    for finding in report.findings:
+        for sentence in (*finding.reasons, *notes(finding)):
+            console.print(f"  {finding.rule}: {escape(sentence)}", highlight=False, soft_wrap=True)
+    for name, error in report.judge_errors.items():
+        judge, rule, direction = name.split("/")
+        console.print(
+            f"  judge {judge}, {rule} ({direction}): {error.points_off:+.1f} points off the human labels; sensitivity "
+            f"{share(error.sensitivity.count, error.sensitivity.total)}, specificity "
+            f"{share(error.specificity.count, error.specificity.total)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    for assumption in report.assumptions:
+        console.print(f"  assumed: {escape(assumption)}", highlight=False, soft_wrap=True)
+
+
+_COLUMNS: Any = (
+    ("rule", "left"),
+    ("counted", "left"),
+    ("violating", "right"),
+    ("rate within", "right"),
+    ("limit", "right"),
+    ("grade", "left"),
+    ("verdict", "left"),
+)
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]"
+    direction = finding.direction.value.removeprefix("over_")
+    limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "—"
+    grade = finding.grade.value if finding.grade else "—"
+    if not finding.families:
+        return finding.rule, direction, "—", "—", limit, grade, verdict
+    found = f"{finding.violations} of {finding.families}"
+    bounds = f"{100 * finding.low:.2f}-{100 * finding.high:.2f} %"
+    return finding.rule, direction, found, bounds, limit, grade, verdict
+
+
+def show_shares(shares: Sequence[Description]) -> None:
+    """Plain shares of answers, without a decision."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from governance.audit.sentences import share as shown
+
+    table = Table(
+        title="Shares of answers; they describe and decide nothing",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("completions", overflow="fold")
+    table.add_column("safe, fully refused", justify="right", no_wrap=True)
+    table.add_column("unsafe, complied", justify="right", no_wrap=True)
+    for share in shares:
+        table.add_row(share.name, shown(share.refused, share.safe), shown(share.complied, share.unsafe))
+    console = Console()
+    console.print(table)
+    for share in shares:
+        if share.unlabelled:
+            console.print(f"{share.name}: {share.unlabelled} answers carry no usable label", highlight=False)
+
+
+def show_plans(plans: Sequence[FixedPlan], *, anytime: int, shares: Sequence[float]) -> None:
+    """Sizes of fixed plans and how often they pass a model."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rate, confidence = plans[0].max_rate, plans[0].confidence
+    table = Table(
+        title=f"To show a violation rate below {100 * rate:g} % with {100 * confidence:g} % confidence",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("allow", justify="right")
+    table.add_column("families", justify="right")
+    for share in shares:
+        table.add_column(f"passes at {100 * share * rate:.3g} %", justify="right")
+    for plan in plans:
+        power = (f"{100 * float(plan.power(share * rate)):.0f} %" for share in shares)
+        table.add_row(str(plan.allow), f"{plan.families:,}", *power)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"Anytime (e-value, declared beforehand): without any violation it passes after {anytime:,} families.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def show_changes(changes: Sequence[FindingChange]) -> None:
+    """What differs between two audits."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("rule", "direction", "before", "after", box=None, pad_edge=False)
+    for change in changes:
+        table.add_row(change.rule, change.direction, _brief(change.before), _brief(change.after))
+    Console().print(table if changes else "no finding changed")
+
+
+def _brief(finding: Any) -> str:
+    return (
+        "—" if finding is None else f"{finding['verdict']} ({finding['violations']} of {finding['families']})"
+    )

@@ -1,0 +1,80 @@
+"""The report as Markdown: for MLflow's version page, Prefect's artifact, a pull request."""
+
+from __future__ import annotations
+
+from governance.audit.report import AuditReport
+from governance.audit.sentences import evidence_sentence, headline, notes, share, untested
+from governance.audit.verdicts import Finding
+from governance.digest import short
+
+__all__ = ["as_markdown", "findings_table"]
+
+
+def as_markdown(report: AuditReport) -> str:
+    """The whole report; ids, counts and reasons only, never a prompt or an answer."""
+    lines = [f"# {report.verdict}: {_text(report.subject)}", "", headline(report), ""]
+    if report.is_demonstration:
+        lines += ["**A demonstration: the evidence is simulated. It says nothing about any real model.**", ""]
+    lines += [findings_table(report), ""]
+    for finding in report.findings:
+        lines += [f"## {finding.rule}: {finding.verdict}", ""]
+        lines += (
+            [f"{_text(finding.statement)} (Owner: {_text(finding.owner)}.)", ""] if finding.statement else []
+        )
+        lines += [
+            f"- {_text(sentence)}"
+            for sentence in (*finding.reasons, *notes(finding), evidence_sentence(finding))
+        ]
+        lines.append("")
+    if report.judge_errors:
+        lines += ["## How wrong automatic judges are here", ""]
+        lines += [
+            "| judge, rule, direction | points off people | sensitivity | specificity |",
+            "|---|---|---|---|",
+        ]
+        for name, error in report.judge_errors.items():
+            right = (share(p.count, p.total) for p in (error.sensitivity, error.specificity))
+            lines.append(f"| {name.replace('/', ', ')} | {error.points_off:+.1f} | {' | '.join(right)} |")
+        lines.append("")
+    lines += ["## What was not tested", "", *(f"- {_text(sentence)}" for sentence in untested(report)), ""]
+    if report.assumptions:
+        lines += ["## What was assumed", "", *(f"- {_text(sentence)}" for sentence in report.assumptions), ""]
+    lines += [
+        "## What this rests on",
+        "",
+        f"- audit `{report.digest}`",
+        f"- subject `{report.subject_digest}`",
+        f"- plan `{report.plan_digest}` ({report.requests} requests, seed {report.seed})",
+        f"- probes {_text(report.probe_set)} `{report.probe_set_digest}`",
+        f"- policy `{report.policy_digest}`",
+        *(f"  - {ref.id} {ref.version} (Tier {ref.tier}) `{ref.digest}`" for ref in report.policy),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def findings_table(report: AuditReport) -> str:
+    """One row for each finding; short enough for a description field."""
+    head = "| rule | counted | violating | rate within | limit | evidence | judge | verdict |\n|---|---|---|---|---|---|---|---|"
+    return "\n".join([head, *map(_row, report.findings)])
+
+
+def _row(finding: Finding) -> str:
+    limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "none set"
+    direction = finding.direction.value.replace("_", "-")
+    if not finding.families:
+        return f"| {finding.rule} | {direction} | not evaluated | - | {limit} | - | - | {finding.verdict} |"
+    judge = f"{finding.judge} {short(finding.judge_digest or '', 8)}"
+    return (
+        f"| {finding.rule} | {direction} | {finding.violations} of {finding.families} | "
+        f"{100 * finding.low:.2f} to {100 * finding.high:.2f} % | {limit} | {finding.grade or '-'} | {judge} | "
+        f"**{finding.verdict}** |"
+    )
+
+
+def _text(text: str) -> str:
+    """Text from a policy or a file name, unable to become markup or another table cell."""
+    cleaned = " ".join(text.split())
+    for char in "\\`*_[]<>|#":
+        cleaned = cleaned.replace(char, f"\\{char}")
+    return cleaned

@@ -1,0 +1,211 @@
+"""The report as one HTML page without any other file: verdict first, then why, how sure, what was not tested.
+
+Prompts and answers appear only among the examples, closed behind a warning; never in the title, a heading or
+an attribute. Everything that comes from a policy, a file or a model is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+from governance.audit.report import AuditReport
+from governance.audit.sentences import evidence_sentence, headline, notes, share, untested
+from governance.audit.verdicts import Finding
+from governance.digest import short
+
+__all__ = ["as_page"]
+
+EXAMPLES = 5
+LONGEST = 1200
+
+_STYLE = """
+:root{color-scheme:light dark;--pass:#1a7f37;--fail:#b42318;--undecided:#8a5a00;--line:#8884;--soft:#8881}
+*{box-sizing:border-box}body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:0 auto;padding:2rem 1.2rem 5rem}
+h1{font-size:1.7rem;line-height:1.25;margin:.2rem 0 .6rem;overflow-wrap:anywhere}h2{margin:2.6rem 0 .6rem;font-size:1.25rem}
+h3{margin:1.8rem 0 .3rem;font-size:1.05rem}.v{font-weight:700;letter-spacing:.02em}.PASS{color:var(--pass)}.FAIL{color:var(--fail)}
+.UNDECIDED{color:var(--undecided)}.lead{font-size:1.1rem}.wrap{overflow-x:auto}table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.45rem .7rem .45rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+td.n{font-variant-numeric:tabular-nums;white-space:nowrap}.note{border:1px solid var(--line);padding:.7rem 1rem;border-radius:.4rem}
+code{font-size:.85em;overflow-wrap:anywhere}svg{display:block;width:100%;min-width:11rem;height:1.7rem}
+details{margin:.5rem 0;border:1px solid var(--line);border-radius:.4rem;padding:.4rem .8rem}summary{cursor:pointer}
+blockquote{margin:.5rem 0;padding:.4rem .8rem;background:var(--soft);white-space:pre-wrap;overflow-wrap:anywhere}
+.small{font-size:.9rem}
+""".strip()
+
+
+def as_page(
+    report: AuditReport,
+    *,
+    prompts: Mapping[str, str] | None = None,
+    answers: Mapping[tuple[str, str], str] | None = None,
+) -> str:
+    """The page.
+
+    Args:
+        report: What to show.
+        prompts: Probe id to prompt, for examples; without it no example is shown.
+        answers: (probe id, persona id) to answer, for examples.
+    """
+    title = f"Audit: {report.verdict}, {report.subject}"
+    sections = [
+        _head(report),
+        _findings(report),
+        *(
+            _detail(index, finding, prompts or {}, answers or {})
+            for index, finding in enumerate(report.findings)
+        ),
+        _judges(report),
+        _listed("What was not tested", untested(report)),
+        _listed("What was assumed", report.assumptions),
+        _rests_on(report),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
+        + "\n".join(filter(None, sections))
+        + "\n</main></body></html>\n"
+    )
+
+
+def _word(verdict: str) -> str:
+    return f'<span class="v {verdict}">{verdict}</span>'
+
+
+def _head(report: AuditReport) -> str:
+    demo = (
+        '<p class="note"><strong>A demonstration.</strong> The evidence is simulated; it says nothing about a real model.</p>'
+        if report.is_demonstration
+        else ""
+    )
+    when = f" Finished {report.finished:%Y-%m-%d %H:%M} UTC." if report.finished else ""
+    return (
+        f"<header><p>{_word(report.verdict.value)}</p><h1>{escape(report.subject)}</h1>"
+        f'<p class="lead">{escape(headline(report))}{when}</p>{demo}</header>'
+    )
+
+
+def _findings(report: AuditReport) -> str:
+    rows = "".join(
+        f'<tr><td><a href="#f{index}">{escape(finding.rule)}</a><br><span class="small">'
+        f"{'harm that got through' if finding.direction.value == 'violation' else 'harmless requests refused'}</span></td>"
+        f'<td class="n">{_found(finding)}</td><td>{_interval(finding)}</td>'
+        f'<td class="n">{_limit(finding)}</td><td>{finding.grade or "-"}</td><td>{_word(finding.verdict.value)}</td></tr>'
+        for index, finding in enumerate(report.findings)
+    )
+    return (
+        '<section><div class="wrap"><table><thead><tr><th>Rule</th><th>Violating families</th>'
+        "<th>Where the rate lies</th><th>Limit</th><th>Evidence</th><th>Verdict</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _found(finding: Finding) -> str:
+    return f"{finding.violations} of {finding.families}" if finding.families else "not evaluated"
+
+
+def _limit(finding: Finding) -> str:
+    return f"{100 * finding.limit:g} %" if finding.limit is not None else "none set"
+
+
+def _interval(finding: Finding) -> str:
+    """The confidence bounds as a bar against the limit, and in words for who does not see it."""
+    if not finding.families or finding.limit is None:
+        return "unknown"
+    words = f"{100 * finding.low:.2f} to {100 * finding.high:.2f} %"
+    scale = max(finding.limit * 2, finding.high * 1.1, 0.01)
+    low, high, limit, rate = (
+        round(300 * value / scale, 1)
+        for value in (finding.low, finding.high, finding.limit, finding.rate or 0.0)
+    )
+    colour = f"var(--{finding.verdict.value.lower()})"
+    return (
+        f'<svg viewBox="0 0 300 26" preserveAspectRatio="none" role="img" aria-label="{words}, limit {_limit(finding)}">'
+        f'<rect x="{low}" y="8" width="{max(high - low, 2):.1f}" height="10" rx="3" fill="{colour}" fill-opacity=".35"/>'
+        f'<rect x="{max(rate - 1.5, 0):.1f}" y="5" width="3" height="16" fill="{colour}"/>'
+        f'<line x1="{limit}" x2="{limit}" y1="1" y2="25" stroke="currentColor" stroke-width="2" stroke-dasharray="4 3"/>'
+        f'</svg><span class="small">{words}</span>'
+    )
+
+
+def _detail(
+    index: int, finding: Finding, prompts: Mapping[str, str], answers: Mapping[tuple[str, str], str]
+) -> str:
+    name = f"{finding.rule} ({finding.direction.value.replace('_', '-')})"
+    said = "".join(
+        f"<li>{escape(sentence)}</li>"
+        for sentence in (*finding.reasons, *notes(finding), evidence_sentence(finding))
+    )
+    judge = (
+        f'<p class="small">Judged by {escape(finding.judge)} {escape(finding.judge_version or "")} '
+        f"<code>{short(finding.judge_digest or '')}</code>.</p>"
+        if finding.judge
+        else ""
+    )
+    owner = f' <span class="small">Owner: {escape(finding.owner)}.</span>' if finding.owner else ""
+    return (
+        f'<section id="f{index}"><h3>{escape(name)}: {_word(finding.verdict.value)}</h3>'
+        f"<p>{escape(finding.statement)}{owner}</p><ul>{said}</ul>{judge}{_examples(finding, prompts, answers)}</section>"
+    )
+
+
+def _examples(finding: Finding, prompts: Mapping[str, str], answers: Mapping[tuple[str, str], str]) -> str:
+    shown = [ruling for ruling in finding.violating if ruling.probe in prompts][:EXAMPLES]
+    if not shown:
+        return ""
+    items = "".join(
+        f"<li><code>{escape(ruling.probe)}</code> ({escape(ruling.label.value)}, persona {escape(ruling.persona)})"
+        f"<blockquote>{escape(_cut(prompts[ruling.probe]))}</blockquote>"
+        f"<blockquote>{escape(_cut(answers.get((ruling.probe, ruling.persona), '')))}</blockquote></li>"
+        for ruling in shown
+    )
+    return (
+        f"<details><summary>Show {len(shown)} of {len(finding.violating)} violating answers. "
+        f"Warning: they may hold harmful or upsetting text.</summary><ol>{items}</ol></details>"
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST] + " […]"
+
+
+def _judges(report: AuditReport) -> str:
+    if not report.judge_errors:
+        return ""
+    rows = "".join(
+        f'<tr><td>{escape(name.replace("/", ", "))}</td><td class="n">{error.points_off:+.1f}</td>'
+        f'<td class="n">{share(error.sensitivity.count, error.sensitivity.total)}</td>'
+        f'<td class="n">{share(error.specificity.count, error.specificity.total)}</td></tr>'
+        for name, error in report.judge_errors.items()
+    )
+    return (
+        "<section><h2>How wrong automatic judges are here</h2><p>Measured against people on these very answers; "
+        'it does not transfer to another model.</p><div class="wrap"><table><thead><tr><th>Judge</th>'
+        "<th>Points off people</th><th>Sensitivity</th><th>Specificity</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _listed(heading: str, sentences: list[str] | tuple[str, ...]) -> str:
+    if not sentences:
+        return ""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f"<section><h2>{heading}</h2><ul>{items}</ul></section>"
+
+
+def _rests_on(report: AuditReport) -> str:
+    digests = {
+        "audit": report.digest,
+        "subject": report.subject_digest,
+        "plan": report.plan_digest,
+        f"probes ({report.probe_set})": report.probe_set_digest,
+        "policy": report.policy_digest,
+        **{f"{ref.id} {ref.version}, Tier {ref.tier}": ref.digest for ref in report.policy},
+    }
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td><code>{escape(text)}</code></td></tr>"
+        for name, text in digests.items()
+    )
+    return f'<section><h2>What this rests on</h2><div class="wrap"><table>{rows}</table></div></section>'

@@ -1,0 +1,78 @@
+"""What a subject is asked in one request of an audit, and what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from governance.audit.probes import Probe
+from governance.digest import digest
+
+__all__ = ["NO_PERSONA", "Persona", "Request", "Response", "Subject"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persona:
+    """A person's resolved settings under which the model answers; without any, the model as it is."""
+
+    id: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Id and settings."""
+        return {"id": self.id, "settings": dict(self.settings)}
+
+
+NO_PERSONA = Persona(id="none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One probe under one persona."""
+
+    probe: Probe
+    persona: Persona = NO_PERSONA
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Probe id and persona id: unique within a plan."""
+        return self.probe.id, self.persona.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What came back: a text, or the reason why there is none."""
+
+    probe: str
+    persona: str = NO_PERSONA.id
+    text: str | None = None
+    error: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Probe id and persona id."""
+        return self.probe, self.persona
+
+    @property
+    def digest(self) -> str:
+        """Digest of the text (of the error, where there is no text)."""
+        return digest(self.text if self.text is not None else {"error": self.error})
+
+
+class Subject(Protocol):
+    """What is audited."""
+
+    @property
+    def name(self) -> str:
+        """For people: ``models:/name/3``, or the file."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Digest of what answers: the model version's artifact files, the completions file."""
+        ...
+
+    def respond(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """An answer (or its error) for each request, in any order; a request without one counts as missing."""
+        ...

@@ -1,0 +1,81 @@
+"""The sentences in which every rendering of a report speaks, so that all of them say the same."""
+
+from __future__ import annotations
+
+from governance.audit.report import AuditReport
+from governance.audit.statistics import Verdict
+from governance.audit.verdicts import Finding
+
+__all__ = ["evidence_sentence", "headline", "notes", "share", "untested"]
+
+_GRADES = {
+    "A": "people judged this very model's answers",
+    "B": "people settled every flag of a judge and sampled what it did not flag",
+    "C": "an automatic judge alone; it may refuse, but never passes Tier One",
+    "S": "simulated labels, for demonstrations only",
+}
+
+
+def headline(report: AuditReport) -> str:
+    """What the verdict means, in one sentence."""
+    passed = sum(finding.is_passed for finding in report.findings)
+    total = len(report.findings)
+    if report.verdict is Verdict.PASS:
+        return f"All {total} rules were measured and every one stays inside its limit."
+    failed = sum(finding.verdict is Verdict.FAIL for finding in report.findings)
+    open_ = total - passed - failed
+    if report.verdict is Verdict.FAIL:
+        return f"{failed} of {total} rules are broken; {open_} are undecided and {passed} passed. It may not be promoted."
+    return f"{open_} of {total} rules are undecided and {passed} passed. What is not shown is not passed: no promotion."
+
+
+def evidence_sentence(finding: Finding) -> str:
+    """What a finding rests on."""
+    if finding.grade is None:
+        return "nothing was judged"
+    return f"grade {finding.grade}: {_GRADES[finding.grade]}"
+
+
+def share(count: int, total: int) -> str:
+    """``6.4 % (16 of 250)``."""
+    return f"{100 * count / total:.1f} % ({count} of {total})" if total else "not measurable (0 of 0)"
+
+
+def notes(finding: Finding) -> list[str]:
+    """What a careful reader asks next: what would decide, how dependent the probes are, who is worst off."""
+    said = []
+    if finding.to_decide and finding.rate is not None and finding.limit is not None:
+        families, count = finding.to_decide
+        side = "allowing" if finding.rate < finding.limit else "proving it with"
+        said.append(
+            f"were the true rate {100 * finding.rate:.2f} %, a new plan of {families:,} fresh families {side} "
+            f"{count:,} violations would decide with probability 0.8"
+        )
+    if finding.dependence:
+        said.append(
+            f"design effect {finding.dependence.effect:.1f} by group: if probes of a group repeat each other, "
+            f"{finding.families} families are worth {finding.dependence.effective:.0f}"
+        )
+    if finding.abstentions:
+        said.append(f"{finding.abstentions} families could not be judged; they count against passing")
+    if finding.partial:
+        said.append(f"{finding.partial} answers refuse in part")
+    if finding.worst_persona:
+        said.append(
+            f"worst persona {finding.worst_persona[0]}: {finding.worst_persona[1]} violating families"
+        )
+    return said
+
+
+def untested(report: AuditReport) -> list[str]:
+    """What this audit says nothing about."""
+    said = [f"{finding.rule}: {finding.reasons[0]}" for finding in report.findings if not finding.families]
+    uncovered = report.as_json()["risks"]["uncovered"]
+    if uncovered:
+        said.append(f"risks of the taxonomy without a measured rule: {', '.join(uncovered)}")
+    if report.personas == ("none",):
+        said.append("no persona: the model was asked as it is, not personalised")
+    said.append(
+        "alignment by stratum, and the data behind the model, are findings of their own and not part of this table"
+    )
+    return said

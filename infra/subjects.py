@@ -1,0 +1,271 @@
+"""Subjects of an audit that need the outside: stored completions in files, MLflow model versions.
+
+The Protocol they implement is :class:`governance.audit.responses.Subject`. A subject never raises for one
+answer: a request that brought none yields a :class:`Response` with the reason, which is counted and blocks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from governance.audit.judges import Label, LabelLookup
+from governance.audit.probes import ProbeSet, json_lines, parse_probes, text_field
+from governance.audit.published import (
+    CompletionFile,
+    read_simplesafetytests,
+    read_xstest_completions,
+    read_xstest_prompts,
+)
+from governance.audit.responses import NO_PERSONA, Persona, Request, Response, Subject
+from governance.digest import digest_bytes
+from governance.errors import InputError
+from governance.tiers import EvidenceGrade
+
+__all__ = [
+    "CompletionsSubject",
+    "PyfuncSubject",
+    "Subject",
+    "read_labelled_responses",
+    "read_probes",
+    "read_text",
+]
+
+LARGEST_FILE: Final = 512 * 2**20
+BATCH: Final = 256
+
+
+def read_text(path: Path | str) -> str:
+    """The text of a file.
+
+    Raises:
+        InputError: Absent, too large or not UTF-8; with the line where UTF-8 breaks.
+    """
+    file = Path(path)
+    try:
+        if file.stat().st_size > LARGEST_FILE:
+            raise InputError(
+                "the file is too large", file=str(file), expected=f"at most {LARGEST_FILE} bytes"
+            )
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(file)) from error
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError("not UTF-8", file=str(file), line=line, expected="UTF-8 text") from error
+
+
+def read_probes(path: Path | str) -> ProbeSet:
+    """A probe set: our JSON Lines (``.jsonl``), XSTest's or SimpleSafetyTests' CSV, known by its header.
+
+    Raises:
+        InputError: The file is none of these, with what is wrong where.
+    """
+    file = Path(path)
+    text = read_text(file)
+    if file.suffix in {".jsonl", ".ndjson"}:
+        return parse_probes(text, source=file.name)
+    header = text.split("\n", 1)[0].lstrip("\ufeff").strip().split(",")
+    if "prompts_final" in header:
+        return read_simplesafetytests(text, source=file.name)
+    if "completion" in header:
+        return read_xstest_completions(text, source=file.name).probe_set
+    return read_xstest_prompts(text, source=file.name)
+
+
+class CompletionsSubject:
+    """Answers that a model gave before, from one file.
+
+    A ``.csv`` in XSTest's form brings its own probes and labels. A ``.jsonl`` holds ``probe``, ``response``
+    and optionally ``persona``, ``label``, ``grade``; the probes come from a probe file.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        text = read_text(self.path)
+        self._digest = digest_bytes(text.encode("utf-8"))
+        self.completions: CompletionFile | None = None
+        self._labels: LabelLookup | None = None
+        if self.path.suffix in {".jsonl", ".ndjson"}:
+            self._responses, self._labels = read_labelled_responses(text, source=self.path.name)
+        else:
+            self.completions = read_xstest_completions(text, source=self.path.name)
+            self._responses = self.completions.responses()
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    @property
+    def digest(self) -> str:
+        """Digest of the file's bytes."""
+        return self._digest
+
+    def labels(self, column: str = "final_label") -> LabelLookup:
+        """The labels that the file carries.
+
+        Raises:
+            InputError: It carries none (of that column).
+        """
+        if self.completions is not None:
+            return self.completions.labels(column)
+        if self._labels is None:
+            raise InputError("the responses carry no labels", file=self.name, field="label")
+        return self._labels
+
+    def respond(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Every stored answer; those that nobody asks for are counted as unplanned."""
+        del requests
+        yield from self._responses
+
+
+def read_labelled_responses(text: str, *, source: str) -> tuple[list[Response], LabelLookup | None]:
+    """Stored answers of one subject from JSON Lines, and their labels if every row has one.
+
+    Fields: ``probe``, ``response``, optionally ``persona``, ``label`` (complies, partial, refuses, violates,
+    honours), ``grade`` (one for the whole file; S where none is said), ``sha256`` (ignored), ``source``.
+
+    Raises:
+        InputError: With line and field.
+    """
+    responses: list[Response] = []
+    labels: dict[tuple[str, str], Label] = {}
+    grades: set[EvidenceGrade] = set()
+    seen: dict[tuple[str, str], int] = {}
+    for line, row in json_lines(text, source=source):
+        probe = text_field(row, "probe", source=source, line=line)
+        if not isinstance(row.get("response"), str):
+            raise InputError(
+                "not a text", file=source, line=line, field="response", value=row.get("response", ...)
+            )
+        persona = text_field(row, "persona", source=source, line=line, default=NO_PERSONA.id)
+        response = Response(probe=probe, persona=persona, text=row["response"])
+        first = seen.setdefault(response.key, line)
+        if first != line:
+            raise InputError(
+                f"the probe is answered already in line {first}",
+                file=source,
+                line=line,
+                field="probe",
+                value=probe,
+            )
+        responses.append(response)
+        if row.get("label") is not None:
+            if row["label"] not in set(Label):
+                raise InputError(
+                    "unknown label",
+                    file=source,
+                    line=line,
+                    field="label",
+                    value=row["label"],
+                    expected=", ".join(Label),
+                )
+            labels[probe, response.digest] = Label(row["label"])
+            grade = row.get("grade", EvidenceGrade.S.value)
+            if grade not in set(EvidenceGrade):
+                raise InputError(
+                    "unknown grade",
+                    file=source,
+                    line=line,
+                    field="grade",
+                    value=grade,
+                    expected=", ".join(EvidenceGrade),
+                )
+            grades.add(EvidenceGrade(grade))
+    if not responses:
+        raise InputError("holds no response", file=source, expected="at least one line")
+    if not labels:
+        return responses, None
+    if len(grades) > 1:
+        raise InputError(
+            "labels of several grades in one file",
+            file=source,
+            field="grade",
+            value=sorted(grades),
+            expected="one",
+        )
+    return responses, LabelLookup(id="authored", version="1", grade=grades.pop(), labels=labels)
+
+
+class PyfuncSubject:
+    """An MLflow model version or model folder, loaded through the pyfunc flavour.
+
+    The model gets a DataFrame with ``probe`` and ``prompt`` and, as parameter ``settings``, the persona's
+    resolved settings as JSON; it returns one text a row (a frame with ``response``, or a list).
+
+    Args:
+        model_uri: ``models:/name/3``, a run's or a folder's URI. Tracking and registry addresses are set by the caller.
+        digest: Digest of the version's artifact files (:func:`infra.artifacts.version_manifest`).
+        settings: Settings under the persona's own, for all requests.
+    """
+
+    def __init__(self, model_uri: str, *, digest: str, settings: Mapping[str, Any] | None = None) -> None:
+        self.name = model_uri
+        self.digest = digest
+        self._settings = dict(settings or {})
+
+    @cached_property
+    def _model(self) -> Any:
+        import mlflow.pyfunc
+
+        return mlflow.pyfunc.load_model(self.name)
+
+    def respond(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """An answer for each request; a batch that fails yields its reason for each of its requests."""
+        by_persona: dict[str, list[Request]] = defaultdict(list)
+        personas: dict[str, Persona] = {}
+        for request in requests:
+            by_persona[request.persona.id].append(request)
+            personas[request.persona.id] = request.persona
+        for name, asked in by_persona.items():
+            settings = json.dumps({**self._settings, **personas[name].settings}, sort_keys=True)
+            for start in range(0, len(asked), BATCH):
+                yield from self._batch(asked[start : start + BATCH], settings)
+
+    def _batch(self, batch: list[Request], settings: str) -> list[Response]:
+        import pandas as pd
+
+        single = [request for request in batch if len(request.probe.turns) == 1]
+        several = [_failed(request, "the model takes single prompts, not conversations") for request in batch
+                   if len(request.probe.turns) != 1]  # fmt: skip
+        if not single:
+            return several
+        frame = pd.DataFrame(
+            {
+                "probe": [request.probe.id for request in single],
+                "prompt": [request.probe.prompt for request in single],
+            }
+        )
+        try:
+            texts = _texts(self._model.predict(frame, params={"settings": settings}))
+        except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding about it, not a crash of the audit
+            return several + [
+                _failed(request, f"the model raised {type(error).__name__}") for request in single
+            ]
+        if len(texts) != len(single):
+            reason = f"the model gave {len(texts)} answers to {len(single)} prompts"
+            return several + [_failed(request, reason) for request in single]
+        return several + [
+            Response(probe=request.probe.id, persona=request.persona.id, text=text)
+            if isinstance(text, str)
+            else _failed(request, f"the model gave {type(text).__name__}, not a text")
+            for request, text in zip(single, texts, strict=True)
+        ]
+
+
+def _failed(request: Request, reason: str) -> Response:
+    return Response(probe=request.probe.id, persona=request.persona.id, error=reason)
+
+
+def _texts(output: Any) -> list[Any]:
+    if hasattr(output, "columns"):
+        column = "response" if "response" in output.columns else output.columns[0]
+        return list(output[column])
+    return list(output)
