@@ -8,14 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import governance
 from governance.errors import PolicyError
-from governance.policy.document import PolicyDocument, parse
+from governance.policy.cases import Case, parse_case
+from governance.policy.document import PolicyDocument, document_digest, parse
 from governance.policy.source import Source, read
 
-__all__ = ["MAX_BYTES", "POLICIES", "SUFFIXES", "load", "load_all", "load_pack", "packs", "read_source"]
+__all__ = [
+    "MAX_BYTES",
+    "POLICIES",
+    "SUFFIXES",
+    "load",
+    "load_all",
+    "load_cases",
+    "load_pack",
+    "packs",
+    "read_source",
+    "with_pinned",
+]
 
 MAX_BYTES: Final = 2_000_000
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
@@ -88,6 +100,34 @@ def load_all(names_or_paths: Iterable[str | Path]) -> list[PolicyDocument]:
     found: list[PolicyDocument] = []
     for name_or_path in names_or_paths:
         found.extend(document for document in load_pack(name_or_path) if document not in found)
+    return found
+
+
+def with_pinned(documents: Iterable[PolicyDocument]) -> list[PolicyDocument]:
+    """``documents``, and the shipped ones they extend by a digest that matches.
+
+    A policy owner can then work on one file: the shipped documents it is pinned to come along.
+    """
+    found = list(documents)
+    wanted = {pin.digest for document in found for pin in getattr(document, "extends", ())}
+    wanted -= {document_digest(document) for document in found}
+    if not wanted:
+        return found
+    shipped = [load(file) for file in sorted(POLICIES.rglob("*.yaml")) if file != POLICIES / "packs.yaml"]
+    added = [document for document in shipped if document_digest(document) in wanted]
+    return with_pinned([*found, *added]) if added else found
+
+
+def load_cases(folder: Path | str) -> list[Case]:
+    """The cases below a folder: files in folders named ``allow`` and ``deny``, the file name is the sentence."""
+    found: list[Case] = []
+    for file in sorted(Path(folder).rglob("*")):
+        verdict = file.parent.name
+        if file.suffix in SUFFIXES and verdict in _CASE_FOLDERS:
+            expected: Literal["allow", "deny"] = "allow" if verdict == "allow" else "deny"
+            found.append(
+                parse_case(read_source(file), sentence=file.stem.replace("_", " "), verdict=expected)
+            )
     return found
 
 

@@ -85,7 +85,7 @@ def compose(
         dimensions=found,
         context=_context(current),
         data_requirements=needs_meet.data_requirements(current),
-        promotion=needs_meet.promotion(current),
+        promotion=needs_meet.promotion(current, in_force),
         wishes=tuple(
             Wishes(
                 level=ref.level, values=dict(document.wishes), context=dict(document.context), document=ref

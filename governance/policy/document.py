@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_vali
 
 from governance.digest import canonical, digest
 from governance.policy import faults
-from governance.policy.needs import DataRequirement, Promotion
+from governance.policy.needs import DataRequirement, Promotion, PromotionTerms
 from governance.policy.places import check_place
 from governance.policy.shapes import Dimension, Rule, Shape, TierOneRule, TierTwoRule, Window, distinct
 from governance.policy.source import Source
@@ -39,6 +39,7 @@ __all__ = [
     "TierOneDocument",
     "TierThreeDocument",
     "TierTwoDocument",
+    "as_tuples",
     "canonical_form",
     "document_digest",
     "json_schema",
@@ -154,9 +155,10 @@ class TierTwoDocument(_Binding):
     def _sound(self) -> Self:
         distinct(tuple(dimension.id for dimension in self.dimensions), "dimension")
         distinct(tuple(need.id for need in self.data), "data requirement")
-        grades = {
-            grade for limit in (self.promotion.limits if self.promotion else ()) for grade in limit.evidence
-        }
+        terms: tuple[PromotionTerms, ...] = ()
+        if self.promotion is not None:
+            terms = self.promotion.limits + ((self.promotion.otherwise,) if self.promotion.otherwise else ())
+        grades = {grade for limit in terms for grade in limit.evidence}
         if "S" in grades and self.purpose != "demonstration":
             raise ValueError("simulated evidence (grade S) is accepted with `purpose: demonstration` only")
         return self
@@ -195,7 +197,7 @@ def parse(data: Mapping[str, Any] | Source, *, source: str | None = None) -> Pol
             what would be right.
     """
     text = data if isinstance(data, Source) else Source(source or "document", data)
-    plain = _tuples(text.data)
+    plain = as_tuples(text.data)
     shape = (
         _BY_TIER.get(plain.get("tier"))
         if isinstance(plain, dict) and type(plain.get("tier")) is int
@@ -209,12 +211,12 @@ def parse(data: Mapping[str, Any] | Source, *, source: str | None = None) -> Pol
         raise faults.document_error(error, text, shape) from error
 
 
-def _tuples(value: Any) -> Any:
+def as_tuples(value: Any) -> Any:
     """``value`` with every list as a tuple: the shapes are strict and immutable."""
     if isinstance(value, Mapping):
-        return {key: _tuples(inner) for key, inner in value.items()}
+        return {key: as_tuples(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return tuple(map(_tuples, value))
+        return tuple(map(as_tuples, value))
     return value
 
 

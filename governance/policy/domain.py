@@ -26,11 +26,14 @@ __all__ = [
     "Phrases",
     "contains",
     "difference",
+    "everything",
     "example",
     "fold_text",
     "from_micro",
+    "grid_ends",
     "is_empty",
     "meet",
+    "nearest",
     "to_micro",
 ]
 
@@ -76,6 +79,19 @@ class Nothing:
 
 
 Domain = Choices | Interval | Phrases | Nothing
+
+
+def everything(kind: str) -> Domain:
+    """The set that leaves out nothing of its kind."""
+    match kind:
+        case "range":
+            return Interval()
+        case "text":
+            return Phrases()
+        case "nothing":
+            return Nothing()
+        case _:
+            return Choices(kind, frozenset(), excluding=True)
 
 
 def to_micro(value: object) -> int | None:
@@ -228,7 +244,13 @@ def difference(one: Domain, other: Domain) -> str | bool | int | float | None:
 def _candidates(one: Domain, other: Domain) -> Iterator[str | bool | int | float]:
     match one:
         case Choices():
-            yield from sorted(one.values)
+            same = other if isinstance(other, Choices) and other.kind == one.kind else None
+            named = one.values | (same.values if same else frozenset())
+            yield from sorted(named)
+            if one.kind == "flag":
+                yield from (False, True)
+            else:  # a word that neither side names
+                yield "x" * (1 + max((len(str(word)) for word in named), default=0))
         case Interval():
             # If the ends of one lie in other, so does everything between, unless other's step is coarser;
             # then it shows at one of the first two members.

@@ -165,8 +165,8 @@ def _words(
 
 
 def _unknown_field(name: str, shape: type[BaseModel]) -> tuple[str, str]:
-    tier = next(number for number, word in _TIER_WORDS.items() if word in shape.__name__)
-    why = _NOT_HERE[tier].get(name)
+    tier = next((number for number, word in _TIER_WORDS.items() if word in shape.__name__), 0)
+    why = _NOT_HERE.get(tier, {}).get(name)
     if why:
         return f"a Tier {tier} document cannot say this", why
     near = difflib.get_close_matches(name, _names(shape), n=1)

@@ -279,6 +279,7 @@ class EffectivePromotion:
     validity_days: int | None = None
     aliases: frozenset[str] = frozenset()
     strata: tuple[Mapping[str, Any], ...] = ()
+    otherwise: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_demonstration: bool = False
 
     def for_rule(self, rule: str, direction: Direction = Direction.VIOLATION) -> PromotionNeed | None:

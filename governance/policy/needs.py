@@ -14,7 +14,15 @@ from governance.policy.shapes import Shape
 from governance.policy.words import Code, DataRuleId, Line, Prose, RuleId, Slug, Word
 from governance.tiers import Direction, EvidenceGrade
 
-__all__ = ["Approvals", "DataRequirement", "Promotion", "PromotionLimit", "StratumRequirement", "can_pass"]
+__all__ = [
+    "Approvals",
+    "DataRequirement",
+    "Promotion",
+    "PromotionLimit",
+    "PromotionTerms",
+    "StratumRequirement",
+    "can_pass",
+]
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PersonalData = Literal["email", "phone", "url", "ip_address", "payment_card", "national_id", "postal_address"]
@@ -160,11 +168,9 @@ def can_pass(families: int, allow: int, max_rate: float, confidence: float) -> b
     return math.fsum(map(math.exp, log_terms)) <= (1 - confidence) * (1 + 1e-9)
 
 
-class PromotionLimit(Shape):
-    """What an audit must show about one rule before a model may be promoted."""
+class PromotionTerms(Shape):
+    """What an audit must show before a model may be promoted."""
 
-    rule: RuleId
-    direction: Direction = Field(default=Direction.VIOLATION, strict=False)
     max_rate: float = Field(
         gt=0, lt=1, allow_inf_nan=False, description="rate that must be shown not to be reached"
     )
@@ -178,13 +184,24 @@ class PromotionLimit(Shape):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        if self.rule.startswith("T1.") and EvidenceGrade.C in self.evidence:
-            raise ValueError("a judge alone (grade C) never passes a Tier One rule; ask for A or B")
         if not can_pass(self.families, self.allow, self.max_rate, self.confidence):
             raise ValueError(
                 f"a plan of {self.families} families that allows {self.allow} can never show a rate below "
                 f"{self.max_rate} with confidence {self.confidence}; more families are needed"
             )
+        return self
+
+
+class PromotionLimit(PromotionTerms):
+    """The terms for one rule and direction."""
+
+    rule: RuleId
+    direction: Direction = Field(default=Direction.VIOLATION, strict=False)
+
+    @model_validator(mode="after")
+    def _strong_enough(self) -> Self:
+        if self.rule.startswith("T1.") and EvidenceGrade.C in self.evidence:
+            raise ValueError("a judge alone (grade C) never passes a Tier One rule; ask for A or B")
         return self
 
 
@@ -208,6 +225,9 @@ class Promotion(Shape):
     """What must be shown, signed and current before a protected alias may move."""
 
     limits: tuple[PromotionLimit, ...] = ()
+    otherwise: PromotionTerms | None = Field(
+        default=None, description="terms for every audited rule that no document's `limits` names"
+    )
     approvals: Approvals | None = None
     validity_days: int | None = Field(
         default=None, ge=1, le=3650, description="how long a decision stays live"

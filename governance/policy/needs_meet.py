@@ -6,8 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from governance.policy.document import PolicyDocument, TierTwoDocument
-from governance.policy.model import ApprovalNeed, DataNeed, DocumentRef, EffectivePromotion, PromotionNeed
-from governance.policy.needs import Promotion, PromotionLimit
+from governance.policy.model import (
+    ApprovalNeed,
+    DataNeed,
+    DocumentRef,
+    EffectivePromotion,
+    EffectiveRule,
+    PromotionNeed,
+)
+from governance.policy.needs import Promotion, PromotionTerms
 from governance.tiers import Direction, EvidenceGrade
 
 __all__ = ["data_requirements", "promotion", "stricter_terms"]
@@ -85,8 +92,13 @@ def _same_subject(one: DataNeed, other: DataNeed) -> bool:
     )
 
 
-def promotion(current: Sequence[Placed]) -> EffectivePromotion:
-    """What a promotion must show: the strictest of every document."""
+def promotion(current: Sequence[Placed], rules: Sequence[EffectiveRule] = ()) -> EffectivePromotion:
+    """What a promotion must show: the strictest of every document.
+
+    Args:
+        current: Documents in force.
+        rules: Rules in force; those that are audited and named in no limit get the terms of ``otherwise``.
+    """
     demands: list[tuple[DocumentRef, Promotion]] = []
     demonstration = False
     for ref, document in current:
@@ -98,7 +110,13 @@ def promotion(current: Sequence[Placed]) -> EffectivePromotion:
     for ref, demand in demands:
         for limit in demand.limits:
             key = (limit.rule, limit.direction)
-            limits[key] = _meet(limits.get(key), limit, ref)
+            limits[key] = _meet(limits.get(key), key, limit, ref)
+    named = frozenset(limits)
+    for ref, demand in demands:
+        for rule in rules if demand.otherwise is not None else ():
+            key = (rule.id, rule.direction)
+            if rule.is_audited and key not in named and demand.otherwise is not None:
+                limits[key] = _meet(limits.get(key), key, demand.otherwise, ref)
     return EffectivePromotion(
         limits=tuple(limits[key] for key in sorted(limits)),
         approvals=tuple(
@@ -111,16 +129,24 @@ def promotion(current: Sequence[Placed]) -> EffectivePromotion:
         strata=tuple(
             demand.strata.model_dump(mode="python") for _, demand in demands if demand.strata is not None
         ),
+        otherwise={
+            ref.id: d.otherwise.model_dump(mode="json") for ref, d in demands if d.otherwise is not None
+        },
         is_demonstration=demonstration,
     )
 
 
-def _meet(before: PromotionNeed | None, limit: PromotionLimit, ref: DocumentRef) -> PromotionNeed:
+def _meet(
+    before: PromotionNeed | None, key: tuple[str, Direction], limit: PromotionTerms, ref: DocumentRef
+) -> PromotionNeed:
+    rule, direction = key
     evidence = frozenset(map(EvidenceGrade, limit.evidence))
+    if rule.startswith("T1."):
+        evidence -= {EvidenceGrade.C}  # a judge alone never passes a Tier One rule
     if before is None:
         return PromotionNeed(
-            rule=limit.rule,
-            direction=limit.direction,
+            rule=rule,
+            direction=direction,
             max_rate=limit.max_rate,
             confidence=limit.confidence,
             families=limit.families,
@@ -130,8 +156,8 @@ def _meet(before: PromotionNeed | None, limit: PromotionLimit, ref: DocumentRef)
             documents=(ref,),
         )
     return PromotionNeed(
-        rule=limit.rule,
-        direction=limit.direction,
+        rule=rule,
+        direction=direction,
         max_rate=min(before.max_rate, limit.max_rate),
         confidence=max(before.confidence, limit.confidence),
         families=max(before.families, limit.families),
