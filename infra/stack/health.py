@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.settings import Settings, load_settings
-from infra.stack.parts import CENTRAL_POOL
+from infra.stack.parts import CENTRAL_POOL, S3_ANSWERS
 from infra.stack.probe import ask
 from infra.stack.record import is_running, read_record
 
@@ -82,7 +82,7 @@ def _questions(settings: Settings, known: Mapping[str, Any]) -> list[_Question]:
             found.append((name, url, lambda: _answer(probe, accepted)))
 
     if settings.store == "s3" and settings.s3 and settings.s3.endpoint:
-        add("s3", settings.s3.endpoint, settings.s3.endpoint, frozenset({200, 403}))
+        add("s3", settings.s3.endpoint, settings.s3.endpoint, S3_ANSWERS)
     for address in dict.fromkeys(site.label_studio_url for site in settings.sites if site.label_studio_url):
         add("label_studio", address, f"{address}/health")
     if settings.prefect_api_url:

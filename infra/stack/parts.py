@@ -22,9 +22,11 @@ from infra.stack.secrets import Secrets
 from infra.stack.supervisor import Part
 from infra.stack.template import QUIET, find_label_studio
 
-__all__ = ["CENTRAL_POOL", "Blueprint"]
+__all__ = ["CENTRAL_POOL", "S3_ANSWERS", "Blueprint"]
 
 CENTRAL_POOL = "central"
+# An unsigned request is refused, by rclone with 400 and by others with 403; that is an answer.
+S3_ANSWERS = frozenset({200, 400, 403})
 # Left over in a shell, these would lead a part to somebody else's server or account.
 _FOREIGN = ("PREFECT_", "MLFLOW_", "LABEL_STUDIO_", "BOUNDS_", "AWS_", "RCLONE_")
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -74,9 +76,8 @@ class Blueprint:
                 "",
             ],
             {"RCLONE_AUTH_KEY": f'"{self.secrets.s3_access_key},{self.secrets.s3_secret_key}"'},
-            # An unsigned request is refused, and that is an answer.
-            ready=lambda _: (reply := ask(self.url("s3"))) is not None and reply[0] in {200, 403},
-            url=self.url("s3"),
+            ready=lambda _: (reply := ask(self.url("s3"))) is not None and reply[0] in S3_ANSWERS,
+            rank=3,
             prepare=prepare,
         )
 
@@ -138,7 +139,7 @@ class Blueprint:
                 "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
             },
             ready=ready,
-            url=self.url("label_studio"),
+            rank=2,
             prepare=prepare,
             after=tuple(part.name for part in first),
             deadline=420.0,
@@ -189,7 +190,7 @@ class Blueprint:
             [sys.executable, *argv],
             env,
             ready=self._answers("mlflow", "/health"),
-            url=self.url("mlflow"),
+            rank=1,
         )
 
     def prefect(self) -> Part:
@@ -209,7 +210,7 @@ class Blueprint:
             ],
             self._prefect_env(),
             ready=self._answers("prefect", "/api/health"),
-            url=self.url("prefect"),
+            rank=1,
         )
 
     def deploy(self) -> Part:
@@ -237,7 +238,6 @@ class Blueprint:
             [sys.executable, "-m", "infra.web", "--port", str(self.ports["web"])],
             {"BOUNDS_HOME": str(self.settings.home), "PYTHONPATH": str(_CHECKOUT)},
             ready=self._answers("web", "/alive"),
-            url=self.url("web"),
         )
 
     def _worker(self, pool: str) -> Part:
@@ -310,7 +310,7 @@ class Blueprint:
         env: Mapping[str, str],
         *,
         ready: Callable[[datetime], bool] | None,
-        url: str | None = None,
+        rank: int = 0,
         after: tuple[str, ...] = (),
         prepare: Callable[[], None] | None = None,
         deadline: float = 180.0,
@@ -329,7 +329,9 @@ class Blueprint:
             cwd=self.settings.home,
             log=self.settings.logs_folder / f"{name}.log",
             ready=ready,
-            url=url,
+            url=self.url(name) if name in self.ports else None,
+            port=self.ports.get(name),
+            rank=rank,
             after=after,
             prepare=prepare,
             deadline=deadline,

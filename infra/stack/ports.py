@@ -1,15 +1,27 @@
-"""Chooses loopback ports: the usual one of each server, another free one where that is taken."""
+"""Chooses loopback ports: the usual one of each server, another free one where that is taken.
+
+Between the choice and the moment at which a server listens lie ten seconds of its start, time enough for
+another stack to choose the same. So a chosen port is leased: a lock file per port, in a folder of this user,
+held until the stack is stopped; only stacks look at it, other programs are seen by their listening.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import socket
+import tempfile
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-__all__ = ["HOST", "USUAL", "choose_ports", "is_free"]
+from governance.errors import OutsideError
+
+__all__ = ["HOST", "USUAL", "Ports", "is_free"]
 
 HOST = "127.0.0.1"
 USUAL: Mapping[str, int] = {"label_studio": 8080, "mlflow": 5000, "prefect": 4200, "web": 8800, "s3": 9000}
+_TRIES = 50
 
 
 def is_free(port: int) -> bool:
@@ -23,21 +35,53 @@ def is_free(port: int) -> bool:
         return True
 
 
-def choose_ports(names: Iterable[str], wanted: Mapping[str, int] | None = None) -> dict[str, int]:
-    """A distinct free port for each server.
+class Ports:
+    """A distinct free port for each server, leased until ``close``.
 
     Args:
         names: The servers, keys of ``USUAL``.
         wanted: Ports to try instead of the usual ones; 0 asks for any free port.
+
+    Raises:
+        OutsideError: No free port can be had.
     """
-    chosen: dict[str, int] = {}
-    with contextlib.ExitStack() as held:
-        for name in names:
-            port = (wanted or {}).get(name, USUAL[name])
-            if port == 0 or port in chosen.values() or not is_free(port):
-                # Held until all are chosen, so that no two servers are given the same port.
-                trial = held.enter_context(contextlib.closing(socket.socket()))
+
+    def __init__(self, names: Iterable[str], wanted: Mapping[str, int] | None = None) -> None:
+        self._leases: list[int] = []
+        self._folder = Path(tempfile.gettempdir()) / f"bounds-ports-{os.getuid()}"
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self.chosen: dict[str, int] = {}
+        try:
+            for name in names:
+                first = (wanted or {}).get(name, USUAL[name])
+                self.chosen[name] = first if first and self._lease(first) else self._any()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the ports back."""
+        while self._leases:
+            os.close(self._leases.pop())
+
+    def _any(self) -> int:
+        for _ in range(_TRIES):
+            with contextlib.closing(socket.socket()) as trial:
                 trial.bind((HOST, 0))
-                port = trial.getsockname()[1]
-            chosen[name] = port
-    return chosen
+                port = int(trial.getsockname()[1])
+            if self._lease(port):
+                return port
+        raise OutsideError(f"no free port on {HOST} after {_TRIES} tries")
+
+    def _lease(self, port: int) -> bool:
+        descriptor = os.open(self._folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        if not is_free(port):
+            os.close(descriptor)
+            return False
+        self._leases.append(descriptor)
+        return True

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from governance.errors import InputError
 from infra.settings import Settings, load_settings
 from infra.stack.parts import Blueprint
-from infra.stack.ports import HOST, choose_ports
+from infra.stack.ports import HOST, Ports
 from infra.stack.record import FolderLock, read_record, write_record
 from infra.stack.secrets import ensure_secrets
 from infra.stack.supervisor import Part, PartStatus, State, Supervisor
@@ -62,6 +62,7 @@ class Stack:
         self._environment = dict(environment or {})
         self._changed = changed
         self._lock: FolderLock | None = None
+        self._ports: Ports | None = None
         self._supervisor: Supervisor | None = None
         self._started = datetime.now(UTC)
         self._stop_asked = threading.Event()
@@ -80,7 +81,7 @@ class Stack:
     @property
     def timings(self) -> dict[str, float]:
         """Seconds from each part's start to its readiness."""
-        return {part.name: part.seconds for part in self.statuses if part.seconds is not None}
+        return {part.name: part.seconds for part in self.statuses if part.seconds and part.state.is_up}
 
     def pid(self, part: str) -> int:
         """Process id of a running part (``mlflow``, ``worker-site-main`` …)."""
@@ -109,7 +110,7 @@ class Stack:
             self._on_change()
             self._supervisor.start()
         except BaseException:
-            self._lock.close()
+            self._let_go()
             raise
 
     def await_ready(self) -> None:
@@ -154,6 +155,12 @@ class Stack:
             self._supervisor.stop()
             self._on_change()
             self._supervisor = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._ports:
+            self._ports.close()
+            self._ports = None
         if self._lock:
             self._lock.close()
             self._lock = None
@@ -194,7 +201,8 @@ class Stack:
         sites = list(dict.fromkeys([*has, *self._sites]))
         secrets = ensure_secrets(self.home, sites)
         named = [name for name in ("label_studio", "mlflow", "prefect", "web") if name in self._parts]
-        ports = choose_ports([*named, *(["s3"] if store == "s3" else [])], self._wanted_ports)
+        self._ports = Ports([*named, *(["s3"] if store == "s3" else [])], self._wanted_ports)
+        ports = self._ports.chosen
         self._record_settings = _addresses(ports, store, sites, named, before)
         for folder in ("logs", "prefect", "objects"):
             (self.home / folder).mkdir(mode=0o700, exist_ok=True)

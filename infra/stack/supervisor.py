@@ -1,4 +1,4 @@
-"""Starts parts in their order, watches them, starts a crashed one again, stops them in reverse.
+"""Starts parts in their order, watches them, starts a crashed one again, stops them rank by rank.
 
 A part is a program with a question that tells when it is ready. One thread asks and acts; whoever wants to
 know takes a ``snapshot``. A part that crashes is started again after 0.5, 1, 2, 4 … seconds, at most
@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from governance.errors import BoundsError, InputError, OutsideError
+from infra.stack.ports import is_free
 from infra.stack.process import Child, log_tail
 
 __all__ = ["MAX_RESTARTS", "Part", "PartStatus", "State", "Supervisor"]
@@ -54,6 +55,8 @@ class Part:
         ready: Asked with the time of the start until it says yes; None for a program that runs to its end.
         url: Address a person or client uses.
         after: Parts that must be ready (or done) before it starts.
+        port: Port it will listen on; a start is a crash while another program has it.
+        rank: Parts of a lower rank are stopped before those of a higher one.
         prepare: Done in the supervisor's thread right before each start.
         deadline: Seconds it may take to become ready.
         grace: Seconds between SIGTERM and SIGKILL.
@@ -67,6 +70,8 @@ class Part:
     ready: Callable[[datetime], bool] | None
     url: str | None = None
     after: tuple[str, ...] = ()
+    port: int | None = None
+    rank: int = 0
     prepare: Callable[[], None] | None = None
     deadline: float = 180.0
     grace: float = 10.0
@@ -117,17 +122,24 @@ class Supervisor:
     """Keeps a list of parts running.
 
     Args:
-        parts: In the order of their stopping, last to stop first.
+        parts: What to run.
         keep: Descriptor that the children hold open (the lock of the data folder).
         changed: Called in the supervisor's thread after every change of a state.
+        backoff: Seconds before the first restart; each further one waits twice as long.
     """
 
     def __init__(
-        self, parts: Sequence[Part], *, keep: int = -1, changed: Callable[[], None] = lambda: None
+        self,
+        parts: Sequence[Part],
+        *,
+        keep: int = -1,
+        changed: Callable[[], None] = lambda: None,
+        backoff: float = 0.5,
     ) -> None:
         self._watched = {part.name: _Watched(part) for part in parts}
         self._keep = keep
         self._changed = changed
+        self._backoff = backoff
         self._lock = threading.RLock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bounds-supervisor", daemon=True)
@@ -141,8 +153,9 @@ class Supervisor:
         return [watched.status() for watched in self._watched.values()]
 
     def is_settled(self) -> bool:
-        """Whether every part is ready, done or failed for good."""
-        return all(w.state.is_up or w.state is State.FAILED for w in self._watched.values())
+        """Whether every part is ready or done, or one has failed for good."""
+        states = [watched.state for watched in self._watched.values()]
+        return State.FAILED in states or all(state.is_up for state in states)
 
     def hold(self, name: str) -> None:
         """Stop one part and leave it stopped until ``release``; for maintenance and for fault tests."""
@@ -162,11 +175,12 @@ class Supervisor:
             watched.state = State.WAITING
 
     def stop(self) -> None:
-        """Stop everything, the last part of the list first; returns when no process is left."""
+        """Stop everything, rank by rank; returns when no process is left."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
-        for group in self._stop_groups():
+        for rank in sorted({watched.part.rank for watched in self._watched.values()}):
+            group = [watched for watched in self._watched.values() if watched.part.rank == rank]
             # All of a group are asked before any is waited for: a slow one does not hold the others up.
             for watched in group:
                 if watched.child:
@@ -177,20 +191,6 @@ class Supervisor:
                     watched.child = None
                 watched.state = State.STOPPED
             self._changed()
-
-    def _stop_groups(self) -> list[list[_Watched]]:
-        """Dependants before what they depend on; parts of one group do not depend on each other."""
-        left = dict(self._watched)
-        groups = []
-        while left:
-            needed = {name for watched in left.values() for name in watched.part.after}
-            group = [watched for name, watched in reversed(left.items()) if name not in needed]
-            if not group:
-                raise ValueError(f"parts wait for each other: {sorted(left)}")
-            groups.append(group)
-            for watched in group:
-                del left[watched.part.name]
-        return groups
 
     def _run(self) -> None:
         while not self._ending.wait(_TICK):
@@ -230,6 +230,9 @@ class Supervisor:
     def _spawn(self, watched: _Watched, now: float) -> None:
         part = watched.part
         watched.state, watched.since, watched.asked = State.STARTING, now, now
+        if part.port and not is_free(part.port):
+            self._crashed(watched, f"port {part.port} is taken by another program")
+            return
         if part.prepare:
             part.prepare()
         watched.started = datetime.now(UTC)
@@ -271,7 +274,7 @@ class Supervisor:
             return
         watched.restarts += 1
         watched.state = State.RESTARTING
-        watched.since = now + 0.5 * 2.0 ** (len(watched.crashes) - 1)
+        watched.since = now + self._backoff * 2.0 ** (len(watched.crashes) - 1)
 
     def require_settled_well(self) -> None:
         """Raise when a part has failed.
