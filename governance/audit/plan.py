@@ -168,7 +168,8 @@ def make_plan(
     gaps += [
         _gap(rule, rule.direction, "not evaluated: no promotion requirement sets a limit for this rule")
         for rule in policy.rules
-        if rule.id not in limited
+        # A rule that only limits dimensions acts when a profile is resolved: the model never sees the wish.
+        if rule.id not in limited and (rule.is_audited or not rule.limits)
     ]
     return AuditPlan(
         cells=tuple(sorted(cells, key=lambda cell: (cell.tier, cell.rule, cell.direction))),
