@@ -107,9 +107,7 @@ class Registry:
     def tag_version(self, model: str, version: str, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
         for key, value in tags.items():
-            self._call(
-                lambda k=key, v=value: self._client.set_model_version_tag(model, version, k, v), f"tag {key}"
-            )
+            self._call(partial(self._client.set_model_version_tag, model, version, key, value), f"tag {key}")
 
     def describe(self, model: str, version: str, text: str) -> None:
         """Set the description of a version, which MLflow shows as Markdown."""
