@@ -47,7 +47,10 @@ Settable = Literal["model_provider", "application_provider", "group", "end_user"
 class Shape(BaseModel):
     """Base of every part of a policy document."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    # built when first used: a command that parses one document builds the shapes of its tier only
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, populate_by_name=True, defer_build=True
+    )
 
 
 def distinct(values: tuple[Any, ...], what: str) -> tuple[Any, ...]:
