@@ -222,7 +222,7 @@ class SimulatedPanel:
 
     def _post(self, task: int, row: Mapping[str, Any], user: int, given: PanelAnswer) -> None:
         result = _result(given)
-        unique = str(uuid.uuid5(_NAMESPACE, f"{self._site.id}/{row['presentation']}/{user}"))
+        unique = str(uuid.uuid5(_NAMESPACE, f"{row['presentation']}/{task}/{user}"))
         send = partial(
             self._site.client.annotations.create,
             id=task,
