@@ -13,24 +13,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from governance.audit.judges import Label, LabelLookup
-from governance.audit.probes import ProbeSet, json_lines, parse_probes, text_field
+from governance.audit.judges import LabelLookup
+from governance.audit.labels import lookup, parse_answers, responses_of
+from governance.audit.probes import ProbeSet, parse_probes
 from governance.audit.published import (
     CompletionFile,
     read_simplesafetytests,
     read_xstest_completions,
     read_xstest_prompts,
 )
-from governance.audit.responses import NO_PERSONA, Persona, Request, Response, Subject
+from governance.audit.responses import Persona, Request, Response, Subject
 from governance.digest import digest_bytes
 from governance.errors import InputError
-from governance.tiers import EvidenceGrade
 
 __all__ = [
     "CompletionsSubject",
     "PyfuncSubject",
     "Subject",
-    "read_labelled_responses",
     "read_probes",
     "read_text",
 ]
@@ -93,7 +92,9 @@ class CompletionsSubject:
         self.completions: CompletionFile | None = None
         self._labels: LabelLookup | None = None
         if self.path.suffix in {".jsonl", ".ndjson"}:
-            self._responses, self._labels = read_labelled_responses(text, source=self.path.name)
+            answers = parse_answers(text, source=self.path.name)
+            self._responses = responses_of(answers, source=self.path.name)
+            self._labels = lookup(answers, source=self.path.name)
         else:
             self.completions = read_xstest_completions(text, source=self.path.name)
             self._responses = self.completions.responses()
@@ -124,74 +125,6 @@ class CompletionsSubject:
         """Every stored answer; those that nobody asks for are counted as unplanned."""
         del requests
         yield from self._responses
-
-
-def read_labelled_responses(text: str, *, source: str) -> tuple[list[Response], LabelLookup | None]:
-    """Stored answers of one subject from JSON Lines, and their labels if every row has one.
-
-    Fields: ``probe``, ``response``, optionally ``persona``, ``label`` (complies, partial, refuses, violates,
-    honours), ``grade`` (one for the whole file; S where none is said), ``sha256`` (ignored), ``source``.
-
-    Raises:
-        InputError: With line and field.
-    """
-    responses: list[Response] = []
-    labels: dict[tuple[str, str], Label] = {}
-    grades: set[EvidenceGrade] = set()
-    seen: dict[tuple[str, str], int] = {}
-    for line, row in json_lines(text, source=source):
-        probe = text_field(row, "probe", source=source, line=line)
-        if not isinstance(row.get("response"), str):
-            raise InputError(
-                "not a text", file=source, line=line, field="response", value=row.get("response", ...)
-            )
-        persona = text_field(row, "persona", source=source, line=line, default=NO_PERSONA.id)
-        response = Response(probe=probe, persona=persona, text=row["response"])
-        first = seen.setdefault(response.key, line)
-        if first != line:
-            raise InputError(
-                f"the probe is answered already in line {first}",
-                file=source,
-                line=line,
-                field="probe",
-                value=probe,
-            )
-        responses.append(response)
-        if row.get("label") is not None:
-            if row["label"] not in set(Label):
-                raise InputError(
-                    "unknown label",
-                    file=source,
-                    line=line,
-                    field="label",
-                    value=row["label"],
-                    expected=", ".join(Label),
-                )
-            labels[probe, response.digest] = Label(row["label"])
-            grade = row.get("grade", EvidenceGrade.S.value)
-            if grade not in set(EvidenceGrade):
-                raise InputError(
-                    "unknown grade",
-                    file=source,
-                    line=line,
-                    field="grade",
-                    value=grade,
-                    expected=", ".join(EvidenceGrade),
-                )
-            grades.add(EvidenceGrade(grade))
-    if not responses:
-        raise InputError("holds no response", file=source, expected="at least one line")
-    if not labels:
-        return responses, None
-    if len(grades) > 1:
-        raise InputError(
-            "labels of several grades in one file",
-            file=source,
-            field="grade",
-            value=sorted(grades),
-            expected="one",
-        )
-    return responses, LabelLookup(id="authored", version="1", grade=grades.pop(), labels=labels)
 
 
 class PyfuncSubject:

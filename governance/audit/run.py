@@ -31,6 +31,7 @@ def run_audit(
     judges: Mapping[str, Judge],
     *,
     compare: Sequence[Judge] = (),
+    beside: Sequence[Finding] = (),
     started: datetime | None = None,
 ) -> AuditReport:
     """Put every request of the plan to the subject and conclude.
@@ -40,6 +41,7 @@ def run_audit(
         plan: What is asked.
         judges: By the id that policies name; ``"*"`` stands for every other.
         compare: Further judges whose error is measured against people where people judged.
+        beside: Findings that no probe gives (:mod:`governance.audit.data`); they decide like the others.
         started: Recorded beside the report; no part of its digest.
     """
     responses = list(subject.respond(plan.requests))
@@ -50,6 +52,7 @@ def run_audit(
         subject=subject.name,
         subject_digest=subject.digest,
         compare=compare,
+        beside=beside,
         started=started,
     )
 
@@ -62,6 +65,7 @@ def conclude(
     subject: str,
     subject_digest: str,
     compare: Sequence[Judge] = (),
+    beside: Sequence[Finding] = (),
     started: datetime | None = None,
     finished: datetime | None = None,
 ) -> AuditReport:
@@ -89,6 +93,7 @@ def conclude(
                 if measured is not None:
                     errors[f"{other.id}/{cell.rule}/{cell.direction.value}"] = measured
     findings += map(open_finding, plan.unevaluated)
+    findings += beside
     failures = Counter(answer.error or "no text" for answer in answers.values() if answer.text is None)
     if missing := len(planned - answers.keys()):
         failures["no answer"] = missing

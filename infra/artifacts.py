@@ -1,0 +1,64 @@
+"""What a model version is: every file it consists of, hashed. MLflow's own digests and sources pin no bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from governance.errors import InputError, OutsideError
+from governance.provenance import manifest_digest
+
+__all__ = ["artifact_digest", "folder_manifest", "version_manifest"]
+
+# MLflow writes this file into the downloaded copy of a version; it is no part of the version.
+_WRITTEN_BY_DOWNLOAD: Final = frozenset({"registered_model_meta"})
+
+
+def folder_manifest(folder: Path) -> dict[str, str]:
+    """Relative path → digest of every file below ``folder``.
+
+    Raises:
+        InputError: There is no file, or a link (its bytes could lie anywhere).
+        OutsideError: A file cannot be read.
+    """
+    files: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise InputError("a model version cannot hold links", file=str(folder), field=name)
+        if path.is_file() and name not in _WRITTEN_BY_DOWNLOAD:
+            try:
+                with path.open("rb") as stream:
+                    files[name] = "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+            except OSError as error:
+                raise OutsideError(f"{path}: cannot be read: {error.strerror}") from error
+    if not files:
+        raise InputError("the model version holds no file", file=str(folder))
+    return files
+
+
+def version_manifest(model_uri: str, *, folder: Path | None = None) -> dict[str, str]:
+    """:func:`folder_manifest` of an MLflow model version, downloaded (into ``folder`` if one is given).
+
+    Tracking and registry addresses are set by the caller.
+
+    Raises:
+        OutsideError: MLflow cannot hand the files over.
+    """
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory(prefix="bounds-artifact-") as scratch:
+        target = folder or Path(scratch)
+        try:
+            local = mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=str(target))
+        except (MlflowException, OSError) as error:
+            raise OutsideError(f"{model_uri}: the files cannot be fetched: {error}") from error
+        return folder_manifest(Path(local))
+
+
+def artifact_digest(model_uri: str) -> str:
+    """Digest of an MLflow model version's files, as decisions name it."""
+    return manifest_digest(version_manifest(model_uri))
