@@ -120,7 +120,9 @@ def _row(part: PartHealth) -> dict[str, Any]:
         title, purpose, action = f"Worker {pool}", f"takes the flow runs of the work pool {pool}", None
     else:
         title, purpose, action = _PURPOSE.get(part.name, (part.name, "", None))
-    return {"part": part, "title": title, "purpose": purpose, "action": action}
+    # MLflow opens on its experiments; what a reviewer looks for is the registry.
+    href = f"{part.url}/#/models" if part.name == "mlflow" else part.url
+    return {"part": part, "title": title, "purpose": purpose, "action": action, "href": href}
 
 
 def _verdict(health: StackHealth) -> str:

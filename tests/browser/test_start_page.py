@@ -1,0 +1,134 @@
+"""The start page in Chromium: what a person sees, on a desk and on a phone, in both schemes."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.stack import Stack
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.servers,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
+]
+
+# Contrast of every visible text with the ground it stands on, by WCAG 2's formula.
+CONTRAST = """
+() => {
+  const rgb = text => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const ground = element => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = rgb(getComputedStyle(at).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const low = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+    if (!own || element.closest(".skip") || element.getClientRects().length === 0) continue;
+    const [a, b] = [light(rgb(getComputedStyle(element).color)), light(ground(element))];
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    if (ratio < 4.5) low.push([element.textContent.trim().slice(0, 40), ratio]);
+  }
+  return low;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    with Stack(
+        tmp_path_factory.mktemp("start-page"), store="s3", parts=("web", "s3"), ports={"web": 0, "s3": 0}
+    ) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(stack, browser):
+    contexts = []
+
+    def visit(*, width=1280, height=900, scheme="light"):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.asked, page.complaints = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("console", lambda message: page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.goto(stack.settings.web_url)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_it_fits_is_legible_and_asks_nobody_else(open_page, stack, width, scheme):
+    page = open_page(width=width, scheme=scheme)
+    assert page.get_by_role("heading", level=1).is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CONTRAST) == []
+    assert [url for url in page.asked if not url.startswith((stack.settings.web_url, "data:"))] == []
+    assert page.complaints == []
+
+
+def test_the_ground_follows_the_scheme(open_page):
+    grounds = {
+        scheme: open_page(scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
+        for scheme in ("light", "dark")
+    }
+    assert grounds["light"] != grounds["dark"]
+
+
+def test_the_keyboard_reaches_the_content_first(open_page):
+    page = open_page()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main")
+
+
+def test_the_lights_follow_while_the_page_is_open(open_page, stack):
+    page = open_page()
+    light = page.locator("[data-part=s3] .light")
+    assert light.get_attribute("data-healthy") == "yes"
+    stack.hold("s3")
+    try:
+        page.wait_for_selector("[data-part=s3] .light[data-healthy=no]", timeout=15_000)
+        assert "parts need a look: s3" in page.locator("#verdict").text_content()
+    finally:
+        stack.release("s3")
+    page.wait_for_selector("[data-part=s3] .light[data-healthy=yes]", timeout=15_000)
+
+
+def test_every_link_of_ours_leads_somewhere(open_page, stack):
+    page = open_page()
+    links = page.eval_on_selector_all("a[href^='/']", "all => all.map(a => a.getAttribute('href'))")
+    assert links
+    for link in set(links):
+        assert httpx.get(f"{stack.settings.web_url}{link}").status_code == 200
