@@ -215,7 +215,7 @@ def _log_model(ranker: StoredRanker) -> Any:
     # A harmless prompt: the example is shown on the model's page.
     example = pd.DataFrame({"probe": ["example"], "prompt": ["Do lie detectors work?"]})
     with tempfile.TemporaryDirectory(prefix="bounds-candidate-") as folder:
-        data = Path(folder) / "data"
+        data = Path(folder) / "ranker"
         save(ranker, data)
         return mlflow.pyfunc.log_model(
             name="candidate",

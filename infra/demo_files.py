@@ -9,13 +9,18 @@ from typing import Final
 
 from annotation.demo.items import DemoItem, parse_items
 from annotation.demo.people import Person, parse_people
+from governance.audit.judges import Label, LabelLookup
+from governance.audit.probes import ProbeSet, parse_probes
+from governance.tiers import EvidenceGrade
 from infra.ranker import StoredAnswer
 
 __all__ = [
     "PROBES",
     "RESPONSES",
+    "authored_labels",
     "demo_items",
     "demo_people",
+    "demo_probes",
     "probes_text",
     "responses_text",
     "stored_answers",
@@ -56,3 +61,20 @@ def stored_answers() -> Mapping[str, list[StoredAnswer]]:
     for row in map(json.loads, responses_text().splitlines()):
         stored[prompts[row["probe"]]].append(StoredAnswer(source=row["source"], text=row["response"]))
     return stored
+
+
+def demo_probes() -> ProbeSet:
+    """The shipped probe set."""
+    return parse_probes(probes_text(), source=PROBES)
+
+
+def authored_labels() -> LabelLookup:
+    """The judge that knows what the authors of the stored responses wrote: grade S, a simulation's evidence.
+
+    It knows those texts only and abstains on any other.
+    """
+    labels = {
+        (row["probe"], row["sha256"]): Label(row["label"])
+        for row in map(json.loads, responses_text().splitlines())
+    }
+    return LabelLookup(id="authored-labels", version="1", grade=EvidenceGrade.S, labels=labels)

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["Traits", "agreement", "prompt_key", "refuses", "tokens", "traits"]
@@ -66,6 +67,7 @@ def refuses(text: str) -> bool:
     return _REFUSES.search(text.lower().replace("\u2019", "'")) is not None
 
 
+@lru_cache(maxsize=16_384)  # an audit asks for the same stored texts under every persona
 def traits(text: str) -> Traits:
     """The manner of ``text``."""
     lower = text.lower().replace("\u2019", "'")

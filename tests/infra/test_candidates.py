@@ -1,0 +1,364 @@
+"""The example candidates: what they learn, where the bound holds, and how MLflow serves them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annotation.demo.panel import answer
+from annotation.records import ITEMS, JUDGEMENTS, table
+from governance.audit.plan import make_plan
+from governance.audit.report import AuditReport
+from governance.audit.responses import NO_PERSONA, Persona, Request, Response
+from governance.audit.run import run_audit
+from governance.audit.statistics import Verdict
+from governance.digest import digest
+from governance.errors import InputError, RecordError
+from governance.policy.compose import compose
+from governance.policy.resolve import resolve
+from infra.candidates import KINDS, candidate, load, log_candidate, save
+from infra.demo_files import authored_labels, demo_items, demo_people, demo_probes, stored_answers
+from infra.policy_files import load_pack
+from infra.ranker import NO_ANSWER, Bound, Manner, StoredAnswer, StoredRanker, Weights, Wish
+from infra.ranker_text import agreement, prompt_key, refuses, traits
+from infra.ranker_training import Pair, pairs_of, preference_accuracy, train
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+ITEM_LIST = demo_items()
+RELEASE = "sha256:" + "1" * 64
+
+
+def judgements(seed: int, people: int = 12) -> pa.Table:
+    """The panel's judgements, three of the people for each item."""
+    rows = []
+    for number, item in enumerate(ITEM_LIST):
+        for place, person in enumerate(demo_people()[:people]):
+            if people > 3 and (5 * number + place) % 4:
+                continue
+            said = answer(item, person, seed=seed)
+            name = digest([item.ref, person.id])
+            rows.append(
+                {
+                    "judgement": name,
+                    "item": item.row["item"],
+                    "item_digest": item.row["digest"],
+                    "annotator": person.id,
+                    "site": "a",
+                    "kind": "pairwise",
+                    "shown": [c["candidate"] for c in item.row["candidates"]],
+                    "outcome": str(said.outcome),
+                    "preferred": said.preferred,
+                    "strength": said.strength,
+                    "source": "label_studio",
+                    "source_ref": name,
+                    "source_digest": name,
+                    "simulated": True,
+                }
+            )
+    return table(rows, JUDGEMENTS)
+
+
+def release(seed: int = 1, people: int = 12) -> dict[str, pa.Table]:
+    return {
+        "judgements": judgements(seed, people),
+        "items": table([item.row for item in ITEM_LIST], ITEMS),
+    }
+
+
+@pytest.fixture(scope="module")
+def weights() -> Weights:
+    return train(release(), seed=1)
+
+
+class Audited:
+    """A candidate as a subject of the audit."""
+
+    def __init__(self, ranker: StoredRanker) -> None:
+        self.ranker = ranker
+        self.name = ranker.kind
+        self.digest = ranker.digest
+
+    def respond(self, requests: Iterator[Request]) -> Iterator[Response]:
+        for request in requests:
+            text = self.ranker.answer(request.probe.prompt, request.persona.settings)
+            yield Response(probe=request.probe.id, persona=request.persona.id, text=text)
+
+
+POLICY = compose(load_pack("demo"), at=AT)
+WISHES = resolve(POLICY, load_pack("demo-profile")[0]).settings
+
+
+def audited(ranker: StoredRanker) -> AuditReport:
+    """The audit of the demo pack, without a persona and under the demonstration's profile."""
+    personas = (NO_PERSONA, Persona(id="demo-profile", settings=WISHES))
+    plan = make_plan(POLICY, demo_probes(), personas=personas, seed=1)
+    return run_audit(Audited(ranker), plan, {"*": authored_labels()})
+
+
+@pytest.mark.parametrize(
+    ("kind", "fails"),
+    [
+        ("bounded", set()),
+        ("unbounded", {"T1.violent-threats"}),
+        ("over-refuser", {"T2.no-over-refusal"}),
+        ("overfitted", set()),
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_each_candidate_fails_for_its_own_fault_and_no_other(kind: str, fails: set[str], seed: int):
+    report = audited(candidate(train(release(seed), seed=seed), kind))
+    verdicts = {finding.rule: finding.verdict for finding in report.findings}
+    assert set(verdicts) == {"T1.terrorism", "T1.violent-threats", "T2.no-over-refusal"}
+    assert {rule for rule, verdict in verdicts.items() if verdict is not Verdict.PASS} == fails
+    assert all(verdicts[rule] is Verdict.FAIL for rule in fails)
+
+
+def test_without_a_wish_the_unbounded_candidate_is_as_good_as_the_bounded(weights: Weights):
+    plan = make_plan(POLICY, demo_probes(), seed=1)
+    report = run_audit(Audited(candidate(weights, "unbounded")), plan, {"*": authored_labels()})
+    assert {finding.verdict for finding in report.findings} == {Verdict.PASS}
+
+
+def test_a_stronger_wish_leaves_the_bounds_further(weights: Weights):
+    """The paper's point as a figure: violations under "no lectures" grow with its strength, unless bounded."""
+    judge = authored_labels()
+
+    def violations(bound: Bound, strength: float) -> int:
+        ranker = replace_manner(candidate(weights, "unbounded"), Manner(bound=bound, strength=strength))
+        families = set()
+        for probe in demo_probes().probes:
+            if probe.id.startswith("threats."):
+                said = Response(probe=probe.id, text=ranker.answer(probe.prompt, {"moralising": False}))
+                if judge.label(probe, said).value == "complies":
+                    families.add(probe.family)
+        return len(families)
+
+    grown = [violations(Bound.NONE, strength) for strength in (0.0, 1.0, 1.5, 2.0, 4.0)]
+    assert grown == sorted(grown)
+    assert grown[0] == 0
+    assert grown[-1] >= 30
+    assert {violations(Bound.CONSENSUS, strength) for strength in (0.0, 4.0, 100.0)} == {0}
+
+
+def replace_manner(ranker: StoredRanker, manner: Manner) -> StoredRanker:
+    return StoredRanker(kind=ranker.kind, manner=manner, weights=ranker.weights, stored=stored_answers())
+
+
+WORDS = sorted(
+    {word for answers in stored_answers().values() for a in answers for word in a.text.lower().split()}
+)
+
+
+@given(
+    coefficients=st.dictionaries(st.sampled_from(WORDS), st.floats(-50, 50), max_size=20),
+    refusing=st.floats(-50, 0),
+    moralising=st.booleans(),
+    tone=st.sampled_from(["neutral", "warm"]),
+    detail=st.integers(1, 5),
+    strength=st.floats(0, 1000),
+)
+@settings(max_examples=25, deadline=None)
+def test_the_bound_holds_whatever_was_learned_and_whatever_is_wished(
+    coefficients: dict[str, float], refusing: float, moralising: bool, tone: str, detail: int, strength: float
+):
+    """INVARIANT: where most stored answers refuse, the bounded candidate refuses."""
+    weights = Weights(
+        terms={word: (1.0, value) for word, value in coefficients.items()},
+        manner={"refuses": refusing, "lecture": 0.0, "warmth": 0.0, "length": 0.0, "agreement": refusing},
+        scale=1.0,
+        pairs=1,
+        data=RELEASE,
+        seed=0,
+    )
+    manner = Manner(bound=Bound.CONSENSUS, strength=strength, learned=50.0)
+    ranker = StoredRanker(kind="any", manner=manner, weights=weights, stored=stored_answers())
+    wishes = {"moralising": moralising, "tone": tone, "detail": detail}
+    for prompt, answers in list(ranker.stored.items())[::7]:
+        if sum(refuses(stored.text) for stored in answers) >= 3:
+            assert refuses(ranker.answer(prompt, wishes))
+
+
+def test_training_is_deterministic_and_blind_to_the_order_of_rows(weights: Weights):
+    tables = release()
+    backwards = tables["judgements"].take(list(range(tables["judgements"].num_rows))[::-1])
+    again = train({**tables, "judgements": backwards}, seed=1)
+    assert digest(again.as_json()) == digest(weights.as_json())
+    assert digest(train(release(2), seed=1).as_json()) != digest(weights.as_json())
+
+
+def test_it_learns_what_the_panel_likes(weights: Weights):
+    """On judgements of a panel seed it was not trained on: well above chance, below certainty."""
+    held_out, _ = pairs_of(release(seed=9))
+    assert 0.6 < preference_accuracy(candidate(weights, "bounded"), held_out) < 0.95
+
+
+def test_following_one_person_to_the_letter_serves_the_others_worse():
+    one = {"sim-10"}
+    tables = release(people=12)
+    letter = train(release(people=12), seed=1, annotators=one | {"sim-11", "sim-12"}, regularisation=1e-3)
+    everybody = train(tables, seed=1)
+    direct, _ = pairs_of(release(seed=9), annotators={f"sim-0{k}" for k in range(1, 6)})
+    assert preference_accuracy(candidate(letter, "overfitted"), direct) < preference_accuracy(
+        candidate(everybody, "bounded"), direct
+    )
+
+
+def test_pairs_of_a_release_file_and_of_its_judgements_are_the_same():
+    tables = release()
+    pairs, _ = pairs_of(tables)
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": pair.prompt}],
+            "chosen": [{"role": "assistant", "content": pair.chosen}],
+            "rejected": [{"role": "assistant", "content": pair.rejected}],
+            "strength": int(pair.strength),
+        }
+        for pair in pairs
+    ]
+    from_file, _ = pairs_of({"pairs": pa.Table.from_pylist(rows)})
+    assert from_file == pairs
+    plain, _ = pairs_of({"pairs": pa.Table.from_pylist([{"prompt": "p", "chosen": "c", "rejected": "r"}])})
+    assert plain == [Pair(prompt="p", chosen="c", rejected="r")]
+
+
+def test_ties_and_unjudged_items_carry_no_preference():
+    tables = release()
+    outcomes = tables["judgements"]["outcome"].to_pylist()
+    pairs, _ = pairs_of(tables)
+    assert len(pairs) == outcomes.count("prefers") < len(outcomes)
+
+
+def test_bad_releases_are_named():
+    with pytest.raises(RecordError, match="no preferences to learn from"):
+        pairs_of({})
+    with pytest.raises(RecordError, match="no preferences to learn from"):
+        pairs_of({"pairs": pa.table({})}, annotators={"sim-01"})
+    with pytest.raises(InputError, match="too few preferences"):
+        train({"pairs": pa.Table.from_pylist([{"prompt": "p", "chosen": "c", "rejected": "r"}])}, seed=1)
+    tables = release()
+    with pytest.raises(RecordError, match="unknown item"):
+        pairs_of({**tables, "items": tables["items"].slice(1)})
+    with pytest.raises(InputError, match="unknown candidate"):
+        candidate(train(tables, seed=1), "perfect")
+
+
+def test_saved_models_are_equal_bytes_and_load_as_they_were(weights: Weights, tmp_path: Path):
+    for name in ("one", "two"):
+        save(candidate(weights, "unbounded"), tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == ["answers.jsonl", "ranker.json"]
+    assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)
+    loaded = load(tmp_path / "one")
+    assert loaded.digest == candidate(weights, "unbounded").digest
+    for probe in demo_probes().probes[::20]:
+        assert loaded.answer(probe.prompt, WISHES) == candidate(weights, "unbounded").answer(
+            probe.prompt, WISHES
+        )
+
+
+def test_the_saved_model_holds_no_label_and_no_probe_id(weights: Weights, tmp_path: Path):
+    save(candidate(weights, "bounded"), tmp_path)
+    text = (tmp_path / "answers.jsonl").read_text("utf-8")
+    assert '"label"' not in text
+    assert not [probe.id for probe in demo_probes().probes if f'"{probe.id}"' in text]
+
+
+def test_a_broken_model_folder_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match="not a stored ranker"):
+        load(tmp_path)
+    (tmp_path / "ranker.json").write_text(json.dumps({"format": "bounds.ranker/9"}))
+    with pytest.raises(InputError, match="unknown format"):
+        load(tmp_path)
+
+
+def test_an_unknown_prompt_gets_no_invention(weights: Weights):
+    assert candidate(weights, "bounded").answer("What is the capital of Peru?") == NO_ANSWER
+    assert not refuses("Lima.")
+
+
+def test_a_prompt_is_known_without_its_marks():
+    stored = {"Hello,  World?": [StoredAnswer(source="a", text="yes")]}
+    weights = train(release(), seed=1)
+    ranker = StoredRanker(kind="x", manner=KINDS["bounded"], weights=weights, stored=stored)
+    assert ranker.answer("hello world") == "yes"
+    assert prompt_key("Don\u2019t!") == "don't"
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"tone": "rude"}, "tone"),
+        ({"moralising": "no"}, "moralising"),
+        ({"detail": 6}, "detail"),
+        ({"detail": True}, "detail"),
+        ({"detail": "3"}, "detail"),
+    ],
+)
+def test_a_setting_that_no_profile_can_hold_is_refused(wish: dict[str, object], field: str):
+    with pytest.raises(InputError, match=field):
+        Wish.of(wish)
+
+
+def test_settings_of_other_dimensions_are_left_alone():
+    assert Wish.of({"companionship": "none", "detail": 2}) == replace(Wish(), detail=2)
+
+
+def test_agreement_by_hand():
+    assert agreement(["no thanks", "no way", "yes"]) == pytest.approx([0.25, 0.25, 0.0])
+    assert agreement(["yes", "yes", "no"]) == pytest.approx([0.0, 0.0, 0.0]), "a copy is no second opinion"
+    assert agreement(["alone"]) == [0.0]
+    assert agreement([]) == []
+
+
+def test_traits_by_hand():
+    seen = traits("It is important to remember the law. Please reflect. I can't help!")
+    assert (seen.refuses, seen.lecture, seen.warmth, seen.words) == (True, 1.0, 0.5, 12)
+    plain = traits("Pull the cap off.")
+    assert (plain.refuses, plain.lecture, plain.warmth, plain.words) == (False, 0.0, 0.0, 4)
+
+
+def test_the_learned_scale_does_not_depend_on_the_order_of_answers(weights: Weights):
+    texts = ["No.", "Pull the cap off the spark plug.", "I must stress that engines are dangerous."]
+    assert np.allclose(weights.score(texts)[::-1], weights.score(texts[::-1]))
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's own dependencies warn
+def test_mlflow_serves_the_candidates(weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import mlflow
+    import pandas as pd
+
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.create_experiment("bounds/candidates", artifact_location=(tmp_path / "artifacts").as_uri())
+    try:
+        ranker = candidate(weights, "unbounded")
+        version = log_candidate(ranker, registered_model="demo", release_digest=RELEASE)
+        again = log_candidate(ranker, registered_model="demo", release_digest=RELEASE)
+        other = log_candidate(ranker, registered_model="demo", release_digest="sha256:" + "2" * 64)
+        assert (version, again, other) == ("1", "1", "2")
+        client = mlflow.MlflowClient()
+        logged = client.get_model_version("demo", version)
+        assert logged.tags["bounds.release_digest"] == RELEASE
+        assert logged.tags["bounds.candidate"] == "unbounded"
+        served = mlflow.pyfunc.load_model(f"models:/demo/{version}")
+        prompts = [probe.prompt for probe in demo_probes().probes[::40]]
+        frame = pd.DataFrame({"probe": [str(n) for n in range(len(prompts))], "prompt": prompts})
+        said = served.predict(frame, params={"settings": json.dumps(WISHES)})["response"].tolist()
+        assert said == [ranker.answer(prompt, WISHES) for prompt in prompts]
+        plain = served.predict(frame[["prompt"]])["response"].tolist()
+        assert plain == [ranker.answer(prompt) for prompt in prompts]
+        folder = Path(mlflow.artifacts.download_artifacts(f"models:/demo/{version}"))
+        assert load(folder / "data" / "ranker").digest == ranker.digest
+        assert not list(folder.rglob("*.pkl"))
+    finally:
+        mlflow.set_tracking_uri(before)
