@@ -1,0 +1,390 @@
+"""Facts about each judgement that no single column states: joins, order, consistency, screens.
+
+A fact is a column computed beside the record's own, so that every check is a test of one column. Null means
+that the fact does not apply (there is nothing to be known about an item that is not named). The same facts
+are computed a second time, in SQL, by :mod:`infra.facts_sql`; :mod:`annotation.quarantine` uses these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from annotation.records import ITEMS, PROFILES, Outcome, Source
+from annotation.screening import PREFILTER, named_models, personal_data
+from annotation.staging import as_table
+from governance.errors import RecordError
+
+__all__ = ["CONSENTS", "PRESENTATIONS", "Surroundings", "facts", "screens"]
+
+PRESENTATIONS: Final = pa.schema(
+    [
+        pa.field("presentation", pa.string(), nullable=False),
+        pa.field("item", pa.string(), nullable=False),
+        pa.field("shown", pa.list_(pa.string()), nullable=False),
+    ]
+)
+"""What validation reads of a presentation; further columns of the table are ignored."""
+CONSENTS: Final = pa.schema(
+    [
+        pa.field("consent", pa.string(), nullable=False),
+        pa.field("annotator", pa.string(), nullable=False),
+        pa.field("purpose", pa.string(), nullable=False),
+    ]
+)
+"""The live consents, one row per purpose; a withdrawn or expired one is not in it."""
+
+_PAGES: Final = (str(Source.LABEL_STUDIO), str(Source.PORTAL))
+_KEY: Final = "_row"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The tables that a batch's judgements refer to. Build with :meth:`of`."""
+
+    items: pl.DataFrame
+    presentations: pl.DataFrame
+    profiles: pl.DataFrame
+    consents: pl.DataFrame
+
+    @classmethod
+    def of(
+        cls,
+        items: pa.Table | pl.DataFrame,
+        presentations: pa.Table | pl.DataFrame | None = None,
+        profiles: pa.Table | pl.DataFrame | None = None,
+        consents: pa.Table | pl.DataFrame | None = None,
+    ) -> Surroundings:
+        """Surroundings in canonical order, each known once.
+
+        Raises:
+            RecordError: A table lacks a column, or two rows give the same id different contents.
+        """
+        return cls(
+            items=_once(_shaped(items, ITEMS, "items"), "item", "digest"),
+            presentations=_once(
+                _shaped(presentations, PRESENTATIONS, "presentations"), "presentation", "item", "shown"
+            ),
+            profiles=_shaped(profiles, PROFILES, "profiles").sort(PROFILES.names),
+            consents=_shaped(consents, CONSENTS, "consents").unique().sort(CONSENTS.names),
+        )
+
+
+def _shaped(table: pa.Table | pl.DataFrame | None, schema: pa.Schema, name: str) -> pl.DataFrame:
+    given = schema.empty_table() if table is None else as_table(table)
+    for column in schema.names:
+        if column not in given.column_names:
+            raise RecordError("missing column", file=name, field=column)
+    try:
+        frame = pl.from_arrow(given.select(schema.names).cast(schema))
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise RecordError("a column has another type or a null where none may be", file=name) from error
+    if not isinstance(frame, pl.DataFrame):
+        raise TypeError("a table becomes a frame")
+    return frame
+
+
+def _once(frame: pl.DataFrame, key: str, *content: str) -> pl.DataFrame:
+    """Each key once: repeated rows of equal content count once, of different content are an error."""
+    if frame.get_column(key).is_duplicated().any():
+        distinct = frame.select(key, *content).unique()
+        for repeated in distinct.filter(pl.col(key).is_duplicated()).get_column(key).sort().head(1):
+            raise RecordError("two different rows have the same id", field=key, value=repeated)
+        order = [key, *(name for name in frame.columns if frame.schema[name] == pl.String)]
+        frame = frame.sort(list(dict.fromkeys(order)), nulls_last=True).unique(
+            key, keep="first", maintain_order=True
+        )
+    return frame.sort(key)
+
+
+def screens(staged: pl.DataFrame, items: pl.DataFrame, kinds: Collection[str]) -> pl.DataFrame:
+    """``staged`` with what the screens of free text found; see :mod:`annotation.screening`.
+
+    Adds ``personal_data_<kind>`` for each kind asked for, ``rationale_names_model`` and
+    ``shown_names_model``: the kind or the model's name where found, null where not.
+    """
+    found = _screened_texts(staged, kinds)
+    return (
+        staged.join(found, on="rationale", how="left", maintain_order="left")
+        .join(_self_naming_items(items), on="item", how="left", maintain_order="left")
+        .join(_naming_rationales(staged, items), on=["item", "rationale"], how="left", maintain_order="left")
+    )
+
+
+def _screened_texts(staged: pl.DataFrame, kinds: Collection[str]) -> pl.DataFrame:
+    texts = (
+        staged.get_column("rationale").drop_nulls().unique().sort()
+        if kinds
+        else pl.Series("rationale", [], dtype=pl.String)
+    )
+    texts = texts.filter(texts.str.contains(PREFILTER))
+    found = [(text, hits) for text in texts if (hits := personal_data(text, sorted(kinds)))]
+    return pl.DataFrame(
+        {
+            "rationale": pl.Series([text for text, _ in found], dtype=pl.String),
+            **{
+                f"personal_data_{kind}": pl.Series(
+                    [kind if kind in hits else None for _, hits in found], dtype=pl.String
+                )
+                for kind in sorted(kinds)
+            },
+        }
+    )
+
+
+def _stems(items: pl.DataFrame) -> list[str]:
+    """A lower-case piece of every model's name, for a cheap search before the careful one."""
+    models = (
+        items.select(pl.col("candidates").explode().struct.field("model")).to_series().drop_nulls().unique()
+    )
+    names = models.str.split("/").list.last().str.extract(r"([\p{L}\d]+)").drop_nulls().str.to_lowercase()
+    return sorted(set(names.to_list()))
+
+
+def _self_naming_items(items: pl.DataFrame) -> pl.DataFrame:
+    stems = _stems(items)
+    hits = items.filter(
+        pl.col("candidates")
+        .list.eval(pl.element().struct.field("text").str.contains_any(stems, ascii_case_insensitive=True))
+        .list.any()
+    )
+    found = {}
+    for item, candidates in hits.select("item", "candidates").iter_rows():
+        models = [candidate["model"] for candidate in candidates]
+        if names := sorted({name for c in candidates for name in named_models(c["text"], models)}):
+            found[item] = ", ".join(names)
+    return pl.DataFrame(
+        {"item": list(found), "shown_names_model": list(found.values())},
+        schema={"item": pl.String, "shown_names_model": pl.String},
+    )
+
+
+def _naming_rationales(staged: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    stems = _stems(items)
+    hits = (
+        staged.select("item", "rationale")
+        .filter(pl.col("rationale").str.contains_any(stems, ascii_case_insensitive=True))
+        .unique()
+        .join(items.select("item", "candidates"), on="item")
+    )
+    found = []
+    for item, rationale, candidates in hits.iter_rows():
+        if names := named_models(rationale, [candidate["model"] for candidate in candidates]):
+            found.append((item, rationale, ", ".join(names)))
+    columns = ("item", "rationale", "rationale_names_model")
+    return pl.DataFrame(found, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+
+def facts(screened: pl.DataFrame, around: Surroundings, columns: Collection[str]) -> pl.DataFrame:
+    """``screened`` with the facts that ``columns`` asks for (and those that come along with them).
+
+    Args:
+        screened: Staged rows with their screens.
+        around: The tables the rows refer to.
+        columns: Names of the columns that checks test.
+    """
+    candidates = (
+        around.items.select("item", candidate=pl.col("candidates"))
+        .explode("candidate")
+        .select("item", candidate=pl.col("candidate").struct.field("candidate"))
+        .with_columns(rank=pl.int_range(pl.len()).over("item"))
+    )
+    frame = screened.with_row_index(_KEY).join(
+        around.items.select("item", "language", _digest="digest"),
+        on="item",
+        how="left",
+        maintain_order="left",
+    )
+    frame = frame.with_columns(
+        item_known=pl.when(pl.col("item").is_not_null()).then(pl.col("_digest").is_not_null()),
+        item_digest_equal=pl.col("item_digest") == pl.col("_digest"),
+        _first=pl.col("shown").list.get(0, null_on_oob=True),
+        _second=pl.col("shown").list.get(1, null_on_oob=True),
+        _count=pl.col("shown").list.len(),
+    )
+    for name in ("_first", "_second", "preferred"):
+        ranks = candidates.select(
+            "item", pl.col("candidate").alias(name), pl.col("rank").alias(f"{name}_rank")
+        )
+        frame = frame.join(ranks, on=["item", name], how="left", maintain_order="left")
+    frame = _answer(_shown(frame, candidates))
+    frame = _presented(frame, around.presentations)
+    if "first_given" in columns:
+        frame = _first_given(frame)
+    if "streak" in columns:
+        frame = _streaks(frame)
+    for name in sorted(columns):
+        if name.startswith("consent_live_"):
+            frame = _consent(frame, around.consents, name)
+    return frame.select(pl.exclude("^_.*$"))
+
+
+def _shown(frame: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+    """``shown_known`` and ``preferred_known``; pairs by their two ranks, other lengths one by one."""
+    pairs = (
+        pl.col("_first_rank").is_not_null()
+        & pl.col("_second_rank").is_not_null()
+        & (pl.col("_first") != pl.col("_second"))
+    )
+    others = (
+        frame.filter(pl.col("_count") != 2)
+        .select(_KEY, "item", "shown")
+        .explode("shown")
+        .join(candidates, left_on=["item", "shown"], right_on=["item", "candidate"], how="left")
+        .group_by(_KEY)
+        .agg(_all_known=pl.col("rank").is_not_null().all() & (pl.col("shown").n_unique() == pl.len()))
+    )
+    applies = pl.col("item_known") & pl.col("shown").is_not_null()
+    return frame.join(others, on=_KEY, how="left", maintain_order="left").with_columns(
+        shown_known=pl.when(applies)
+        .then(
+            pl.when(pl.col("_count") == 2)
+            .then(pairs)
+            .otherwise(
+                (pl.col("_count") > 0)
+                & pl.col("_all_known").fill_null(value=False)
+                & (pl.col("kind").ne_missing("pairwise"))
+            )
+        )
+        .otherwise(None),
+        preferred_known=pl.when(applies & pl.col("preferred").is_not_null())
+        .then(pl.col("preferred_rank").is_not_null() & pl.col("shown").list.contains(pl.col("preferred")))
+        .otherwise(None),
+    )
+
+
+def _answer(frame: pl.DataFrame) -> pl.DataFrame:
+    """``answer_present``, ``outcome_consistent``, ``scores_valid``, ``ranking_valid``."""
+    outcome, strength = pl.col("outcome"), pl.col("strength")
+    other_rank = (
+        pl.when(pl.col("preferred") == pl.col("_first"))
+        .then(pl.col("_second_rank"))
+        .when(pl.col("preferred") == pl.col("_second"))
+        .then(pl.col("_first_rank"))
+    )
+    # Canonical order is the item's: a negative strength speaks for the candidate that stands first there.
+    rank = pl.col("preferred_rank")
+    signed = (pl.when(rank != other_rank).then(rank < other_rank) == (strength < 0)).fill_null(value=True)
+    consistent = (
+        pl.when(outcome == str(Outcome.PREFERS))
+        .then(pl.col("preferred").is_not_null() & (strength != 0).fill_null(value=True) & signed)
+        .when(outcome == str(Outcome.TIE))
+        .then(pl.col("preferred").is_null() & (strength == 0).fill_null(value=True))
+        .when(outcome.is_in([str(Outcome.NEITHER), str(Outcome.CANNOT_JUDGE)]))
+        .then(pl.col("preferred").is_null() & strength.is_null())
+    )
+    kind = pl.col("kind")
+    present = (
+        pl.when(kind == "pairwise")
+        .then(outcome.is_not_null())
+        .when(kind.is_in(["rating", "attributes"]))
+        .then((pl.col("scores").list.len() > 0).fill_null(value=False))
+        .when(kind == "ranking")
+        .then(pl.col("ranking").is_not_null())
+        .when(kind == "text")
+        .then(pl.col("rationale").is_not_null())
+    )
+    score = pl.col("score")
+    scores = (
+        frame.filter(pl.col("scores").is_not_null())
+        .select(_KEY, "shown", score=pl.col("scores"))
+        .explode("score")
+        .select(
+            _KEY,
+            valid=(
+                score.struct.field("score").is_between(1, 100)
+                & pl.col("shown").list.contains(score.struct.field("candidate"))
+            ).fill_null(value=False),
+            empty=score.is_null(),
+        )
+        .group_by(_KEY)
+        .agg(scores_valid=(pl.col("valid") | pl.col("empty")).all())
+    )
+    ranking = frame.filter(pl.col("ranking").is_not_null() & pl.col("shown").is_not_null()).select(
+        _KEY, ranking_valid=pl.col("ranking").list.sort() == pl.col("shown").list.sort()
+    )
+    return (
+        frame.with_columns(
+            answer_present=present,
+            outcome_consistent=pl.when(kind == "pairwise").then(consistent).otherwise(None),
+        )
+        .join(scores, on=_KEY, how="left", maintain_order="left")
+        .join(ranking, on=_KEY, how="left", maintain_order="left")
+    )
+
+
+def _presented(frame: pl.DataFrame, presentations: pl.DataFrame) -> pl.DataFrame:
+    known = presentations.select("presentation", _of="item", _order="shown")
+    matches = (pl.col("_of") == pl.col("item")).fill_null(value=False) & (
+        pl.col("_order") == pl.col("shown")
+    ).fill_null(value=False)
+    return frame.join(known, on="presentation", how="left", maintain_order="left").with_columns(
+        presentation_matches=pl.when(pl.col("source").is_in(_PAGES)).then(matches).otherwise(None)
+    )
+
+
+def _first_given(frame: pl.DataFrame) -> pl.DataFrame:
+    """``first_given``: of several judgements of one annotator on one item, the first submitted, ties by id.
+
+    All rows take part, also those that fail another rule: failing one must not earn a second try.
+    """
+    pair = ["annotator", "item"]
+    repeated = (
+        frame.group_by(pair).len().filter((pl.col("len") > 1) & pl.all_horizontal(pl.col(pair).is_not_null()))
+    )
+    later = (
+        frame.select(_KEY, *pair, "submitted_at", "judgement", "source_digest")
+        .join(repeated.select(pair), on=pair, how="semi")
+        .sort("submitted_at", "judgement", "source_digest", nulls_last=True)
+        .filter(~pl.struct(pair).is_first_distinct())
+        .select(_KEY, first_given=pl.lit(value=False))
+    )
+    applies = pl.all_horizontal(pl.col(pair).is_not_null())
+    return frame.join(later, on=_KEY, how="left", maintain_order="left").with_columns(
+        first_given=pl.when(applies).then(pl.col("first_given").fill_null(value=True)).otherwise(None)
+    )
+
+
+def _streaks(frame: pl.DataFrame) -> pl.DataFrame:
+    """``streak``: how many times in a row the annotator chose this position, where the order is known.
+
+    Ties, refusals to judge and other kinds of judgement end a streak.
+    """
+    chosen = (
+        frame.filter(pl.col("annotator").is_not_null() & pl.col("submitted_at").is_not_null())
+        .select(
+            _KEY,
+            "site",
+            "annotator",
+            "submitted_at",
+            "judgement",
+            "source_digest",
+            position=pl.when(pl.col("outcome") == str(Outcome.PREFERS)).then(
+                pl.when(pl.col("preferred") == pl.col("_first"))
+                .then(0)
+                .when(pl.col("preferred") == pl.col("_second"))
+                .then(1)
+            ),
+        )
+        .sort("site", "annotator", "submitted_at", "judgement", "source_digest", nulls_last=True)
+        .with_columns(run=pl.struct("site", "annotator", "position").rle_id())
+        .with_columns(streak=pl.when(pl.col("position").is_not_null()).then(pl.len().over("run")))
+        .select(_KEY, "streak")
+    )
+    return frame.join(chosen, on=_KEY, how="left", maintain_order="left")
+
+
+def _consent(frame: pl.DataFrame, consents: pl.DataFrame, name: str) -> pl.DataFrame:
+    purpose = pl.col("purpose").str.to_lowercase().str.replace_all(r"[^a-z0-9]+", "_")
+    live = consents.filter("consent_live_" + purpose == name).select(
+        "consent", "annotator", _live=pl.lit(value=True)
+    )
+    return (
+        frame.join(live, on=["consent", "annotator"], how="left", maintain_order="left")
+        .with_columns(pl.col("_live").fill_null(value=False).alias(name))
+        .drop("_live")
+    )

@@ -1,0 +1,169 @@
+"""What a validation found: the accepted batch, the quarantine, and the figures, as values and as files."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from annotation.checks import Check, check_json
+from annotation.facts import Surroundings
+from annotation.records import ITEMS, PROFILES
+from annotation.staging import as_table
+from governance.errors import RefusedError
+
+__all__ = ["Finding", "StratumCount", "Validated", "parquet_bytes", "require_passed"]
+
+FORMAT: Final = "bounds.checks/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A figure of the batch against its limit; an undefined figure fails."""
+
+    check: Check
+    value: float | None
+    passed: bool
+
+    @property
+    def sentence(self) -> str:
+        """The finding for people: what is measured, its value, its limit."""
+        value = "undefined" if self.value is None else f"{self.value:.4g}"
+        verdict = "holds" if self.passed else "does not hold"
+        return f"{self.check.statement}: {value} ({self.check.limit}: {verdict})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StratumCount:
+    """Rows of the annotators who gave one codebook answer: filtering changes who counts."""
+
+    field: str
+    status: str
+    value: str | None
+    read: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """The result of one validation. Truth value: whether the batch may go on.
+
+    Attributes:
+        accepted: ``JUDGEMENTS`` table, sorted by id.
+        quarantine: ``QUARANTINE`` table, sorted by id.
+        checks: The checks that were run.
+        counts: Check key → rows that failed it.
+        findings: Figures of the batch against their limits.
+        strata: Rows read and quarantined by codebook answer.
+        screened: Staged rows with what the text screens found: what Great Expectations runs on.
+        around: The tables the rows refer to.
+    """
+
+    accepted: pa.Table
+    quarantine: pa.Table
+    checks: tuple[Check, ...]
+    counts: Mapping[str, int]
+    findings: tuple[Finding, ...]
+    strata: tuple[StratumCount, ...]
+    screened: pl.DataFrame = field(repr=False)
+    around: Surroundings = field(repr=False)
+
+    def __bool__(self) -> bool:
+        return not self.stops
+
+    @property
+    def read(self) -> int:
+        """Rows read."""
+        return self.screened.height
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Why the batch stops here, one sentence per failed figure; empty when it may go on."""
+        stops = [
+            f"{finding.check.rule}: {finding.sentence}" for finding in self.findings if not finding.passed
+        ]
+        if not self.accepted.num_rows:
+            stops.insert(0, f"no judgement was accepted ({self.read} read)")
+        return tuple(stops)
+
+    @property
+    def failed_rules(self) -> dict[str, int]:
+        """Rule → rows that failed it (at least one of its checks); rules without a failure left out."""
+        if not self.quarantine.num_rows:
+            return {}
+        rules = pl.Series("rules", self.quarantine.column("rules").to_pylist(), dtype=pl.List(pl.String))
+        counts = rules.list.unique().explode().value_counts().sort("rules")
+        return dict(counts.iter_rows())
+
+    def items(self) -> pa.Table:
+        """The items of the accepted judgements, sorted by id."""
+        judged = set(self.accepted.column("item").to_pylist())
+        kept = self.around.items.filter(pl.col("item").is_in(list(judged)))
+        return as_table(kept).cast(ITEMS).combine_chunks()
+
+    def profiles(self) -> pa.Table:
+        """The codebook answers of the annotators of the accepted judgements."""
+        people = set(self.accepted.column("annotator").to_pylist())
+        kept = self.around.profiles.filter(pl.col("annotator").is_in(list(people)))
+        return as_table(kept).cast(PROFILES).combine_chunks()
+
+    def as_json(self) -> dict[str, Any]:
+        """What was checked and found, as one JSON object (``checks.json``)."""
+        return {
+            "format": FORMAT,
+            "read": self.read,
+            "accepted": self.accepted.num_rows,
+            "quarantined": self.quarantine.num_rows,
+            "passed": bool(self),
+            "stops": list(self.stops),
+            "checks": [check_json(check) | self._found(check) for check in self.checks],
+            "filtered_out": [
+                {
+                    "field": count.field,
+                    "status": count.status,
+                    "value": count.value,
+                    "read": count.read,
+                    "quarantined": count.quarantined,
+                }
+                for count in self.strata
+            ],
+        }
+
+    def _found(self, check: Check) -> dict[str, Any]:
+        for finding in self.findings:
+            if finding.check == check:
+                return {"value": finding.value, "passed": finding.passed, "sentence": finding.sentence}
+        return {"failed": self.counts[check.key]}
+
+    def tables(self) -> dict[str, bytes]:
+        """The files of the batch: equal input gives equal bytes."""
+        return {
+            "judgements.parquet": parquet_bytes(self.accepted),
+            "items.parquet": parquet_bytes(self.items()),
+            "profiles.parquet": parquet_bytes(self.profiles()),
+            "quarantine.parquet": parquet_bytes(self.quarantine),
+            "checks.json": (json.dumps(self.as_json(), indent=1, sort_keys=True) + "\n").encode(),
+        }
+
+
+def require_passed(validated: Validated) -> None:
+    """Let a batch go on, or raise.
+
+    Raises:
+        RefusedError: A figure of the batch is outside its limit, with every reason.
+    """
+    if validated.stops:
+        raise RefusedError("the batch", validated.stops)
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """The Parquet file of ``table``; no time and no machine in it."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", version="2.6", row_group_size=1 << 20)
+    return sink.getvalue()

@@ -1,0 +1,385 @@
+"""Great Expectations over DuckDB: the gate of a batch, and its report. The only module that imports it.
+
+A suite is built in memory from the same :class:`annotation.checks.Check` values that quarantine uses; every
+expectation carries its rule in ``meta``, and no suite is kept on disk. GX has no datasource for DuckDB, so
+its own extension mechanism is used: a subclass of its SQL datasource and one of its SQL execution engine.
+They mend three things: one connection is kept (GX reads results after it has returned a connection, and
+DuckDB drops them then); columns are read with ``DESCRIBE`` (reflection asks for a PostgreSQL catalogue);
+patterns become ``REGEXP_MATCHES``.
+
+The gate is the agreement of two machines: GX and the polars pass must count the same failures for each
+check. If they do not, one of them is wrong about the data, and nothing passes.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import logging
+import types
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import duckdb
+import pandas as pd
+import sqlalchemy as sa
+
+with warnings.catch_warnings():
+    # GX 1.24 imports sre_constants, deprecated in Python 3.11.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import duckdb_engine
+    import great_expectations as gx
+    from great_expectations.checkpoint.actions import UpdateDataDocsAction
+    from great_expectations.core.batch_definition import BatchDefinition
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+    from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
+    from great_expectations.exceptions.exceptions import GreatExpectationsError
+    from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
+
+from annotation.checks import Check, On, Test, check_json
+from annotation.staging import as_table
+from annotation.validated import Validated
+from governance.errors import OutsideError
+from infra.data_docs import make_self_contained
+from infra.facts_sql import JUDGED, ROWS, load_batch
+
+__all__ = ["GxResult", "RuleCount", "require_agreement", "run", "run_on_pandas", "suites"]
+
+_FIGURES: Final = "bounds_figures"
+_TABLES: Final = {On.ROWS: ROWS, On.JUDGEMENTS: JUDGED, On.FIGURES: _FIGURES}
+_CONNECTIONS: Final[dict[str, duckdb.DuckDBPyConnection]] = {}
+# INVARIANT: no value of a row enters GX's result or its pages; they count, and quarantine shows.
+_RESULT_FORMAT: Final[dict[str, Any]] = {"result_format": "BASIC", "partial_unexpected_count": 0}
+_NUMBERS: Final = count()
+_SCHEME: Final = "boundsduckdb"
+sa.dialects.registry.register(_SCHEME, __name__, "DuckDBDialect")
+
+
+class DuckDBDialect(duckdb_engine.Dialect):
+    """DuckDB for SQLAlchemy, with the reflection that GX asks for."""
+
+    supports_statement_cache = False
+
+    def get_columns(
+        self, connection: sa.Connection, table_name: str, schema: str | None = None, **_: Any
+    ) -> list[Any]:
+        """Columns as ``DESCRIBE`` names them."""
+        del schema
+        described = connection.exec_driver_sql(f'DESCRIBE "{table_name}"').fetchall()
+        return [
+            {"name": row[0], "type": sa.types.NullType(), "nullable": True, "default": None}
+            for row in described
+        ]
+
+    def get_pk_constraint(
+        self, connection: sa.Connection, table_name: str, schema: str | None = None, **_: Any
+    ) -> Any:
+        """No table of a batch has a key."""
+        del connection, table_name, schema
+        return {"constrained_columns": [], "name": None}
+
+
+class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
+    """Runs GX's SQL on one open DuckDB connection."""
+
+    def __init__(self, *, connection_string: str, **kwargs: Any) -> None:
+        raw = _CONNECTIONS[connection_string]
+        engine = sa.create_engine(
+            f"{_SCHEME}:///:memory:",
+            creator=lambda: duckdb_engine.ConnectionWrapper(raw),
+            poolclass=sa.StaticPool,
+        )
+        kwargs.pop("create_temp_table", None)
+        super().__init__(engine=engine, create_temp_table=False, **kwargs)
+        # GX tells dialects apart by the attributes of a module; this one leads it to REGEXP_MATCHES.
+        self.dialect_module = cast("Any", types.SimpleNamespace(DremioDialect=DuckDBDialect))
+
+    @contextmanager
+    def get_connection(self) -> Iterator[sa.Connection]:
+        """The one connection, kept open while GX reads."""
+        if self._connection is None:
+            self._connection = self.engine.connect()
+        yield self._connection
+
+
+class DuckDBDatasource(SQLDatasource):
+    """GX datasource over an open DuckDB connection, registered by its class definition."""
+
+    type: Literal["duckdb"] = "duckdb"  # type: ignore[assignment]
+
+    @property
+    def execution_engine_type(self) -> builtins.type[DuckDBExecutionEngine]:
+        """The engine that runs the metrics."""
+        return DuckDBExecutionEngine
+
+    def get_engine(self) -> sa.Engine:
+        """The engine of the one connection."""
+        return self.get_execution_engine().engine
+
+    def test_connection(self, test_assets: bool = True) -> None:
+        """Nothing to test: the connection is open."""
+        del test_assets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleCount:
+    """What GX found for one check; for a figure ``unexpected`` is 1 where it is outside its limit."""
+
+    check: Check
+    unexpected: int
+    success: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GxResult:
+    """The result of Great Expectations.
+
+    Attributes:
+        counts: One count per check, in the order of the registry.
+        raw: GX's own results, one JSON object per suite.
+        docs: Data Docs, relative path → file; empty when no folder was given.
+    """
+
+    counts: tuple[RuleCount, ...]
+    raw: tuple[Mapping[str, Any], ...] = field(repr=False)
+    docs: Path | None = None
+
+    @property
+    def unexpected(self) -> dict[str, int]:
+        """Check key → rows that failed."""
+        return {found.check.key: found.unexpected for found in self.counts}
+
+    def json_bytes(self) -> bytes:
+        """GX's own results as one JSON document."""
+        return (json.dumps(list(self.raw), indent=1, sort_keys=True) + "\n").encode()
+
+
+def run(validated: Validated, *, docs_folder: Path | None = None) -> GxResult:
+    """Run Great Expectations on the rows behind ``validated``, and hold both against each other.
+
+    Args:
+        validated: What the polars pass found; its screened rows and surroundings are read again.
+        docs_folder: Where to write Data Docs, self-contained; None for none.
+
+    Raises:
+        OutsideError: GX failed, or it and the polars pass count differently.
+    """
+    checks = validated.checks
+    columns = {check.column for check in checks}
+    connection = duckdb.connect(":memory:")
+    try:
+        connection.execute("SET threads = 2; SET enable_external_access = false; SET TimeZone = 'UTC'")
+        load_batch(connection, as_table(validated.screened), validated.around, columns)
+        _load_figures(connection, validated)
+        result = _run(_on_duckdb(connection), checks, docs_folder)
+    except (duckdb.Error, sa.exc.SQLAlchemyError, GreatExpectationsError) as error:
+        raise OutsideError(f"Great Expectations could not judge the batch: {error}") from error
+    finally:
+        connection.close()
+    require_agreement(validated, result)
+    return result
+
+
+def suites(checks: Sequence[Check]) -> dict[On, gx.ExpectationSuite]:
+    """The checks as GX suites, one per table; every expectation's ``meta`` says its rule and its check."""
+    made = {}
+    for table in On:
+        expectations = [
+            expectation for check in checks if check.on is table for expectation in _expectations(check)
+        ]
+        if expectations:
+            made[table] = gx.ExpectationSuite(name=f"bounds {table}", expectations=expectations)
+    return made
+
+
+def _expectations(check: Check) -> Iterator[Any]:
+    kinds: Any = gx.expectations
+    common: dict[str, Any] = {
+        "meta": {"rule": check.rule, "key": check.key, "check": check_json(check)},
+        "description": f"{check.rule}: {check.statement}",
+    }
+    column = common | {"column": check.column}
+    bounds = {"min_value": check.low, "max_value": check.high}
+    match check.test:
+        case Test.NOT_NULL:
+            yield kinds.ExpectColumnValuesToNotBeNull(**column)
+        case Test.NULL:
+            yield kinds.ExpectColumnValuesToBeNull(**column)
+        case Test.IN_SET:
+            yield kinds.ExpectColumnValuesToBeInSet(**column, value_set=list(check.values))
+        case Test.NOT_IN_SET:
+            yield kinds.ExpectColumnValuesToNotBeInSet(**column, value_set=list(check.values))
+        case Test.RANGE:
+            yield kinds.ExpectColumnValuesToBeBetween(**column, **bounds)
+        case Test.LENGTH:
+            yield kinds.ExpectColumnValueLengthsToBeBetween(**column, **bounds)
+        case Test.REGEX:
+            yield kinds.ExpectColumnValuesToMatchRegex(**column, regex=check.pattern)
+        case Test.UNIQUE:
+            yield kinds.ExpectColumnValuesToBeUnique(**column)
+        case Test.NOT_BEFORE:
+            yield kinds.ExpectColumnPairValuesAToBeGreaterThanB(
+                **common,
+                column_A=check.column,
+                column_B=check.other,
+                or_equal=True,
+                ignore_row_if="either_value_is_missing",
+            )
+    if check.on is On.FIGURES:
+        # An undefined figure is a failed one, and a range lets null pass.
+        yield kinds.ExpectColumnValuesToNotBeNull(**column)
+
+
+def _load_figures(connection: duckdb.DuckDBPyConnection, validated: Validated) -> None:
+    values = {finding.check.column: finding.value for finding in validated.findings}
+    if values:
+        frame = pd.DataFrame({name: pd.Series([value], dtype="Float64") for name, value in values.items()})
+        connection.register("raw_figures", frame)
+        connection.execute(f"CREATE TABLE {_FIGURES} AS FROM raw_figures")
+
+
+def _run(
+    context_and_batches: tuple[Any, Mapping[On, BatchDefinition[Any]]],
+    checks: Sequence[Check],
+    docs: Path | None,
+) -> GxResult:
+    context, batches = context_and_batches
+    definitions = []
+    for table, suite in suites(checks).items():
+        definitions.append(
+            context.validation_definitions.add(
+                gx.ValidationDefinition(
+                    name=f"bounds {table}", data=batches[table], suite=context.suites.add(suite)
+                )
+            )
+        )
+    actions: list[Any] = []
+    if docs is not None:
+        context.add_data_docs_site("bounds", _site(docs))
+        actions.append(UpdateDataDocsAction(name="docs", site_names=["bounds"]))
+    checkpoint = context.checkpoints.add(
+        gx.Checkpoint(
+            name="bounds",
+            validation_definitions=definitions,
+            actions=actions,
+            result_format=_RESULT_FORMAT,
+        )
+    )
+    outcome = checkpoint.run()
+    results = list(outcome.run_results.values())
+    if docs is not None:
+        make_self_contained(docs)
+    return GxResult(
+        counts=_counts(checks, results),
+        raw=tuple(result.to_json_dict() for result in results),
+        docs=docs,
+    )
+
+
+def _counts(checks: Sequence[Check], results: Sequence[Any]) -> tuple[RuleCount, ...]:
+    found: dict[str, tuple[int, bool]] = {}
+    for suite in results:
+        for result in suite.results:
+            key = result.expectation_config.meta["key"]
+            # GX says nothing at all about a table without rows: nothing there can be unexpected.
+            empty = result.success and not result.result.get("element_count")
+            count = result.result.get("unexpected_count", 0 if empty else None)
+            if count is None:
+                raise OutsideError(
+                    f"Great Expectations gave no count for {key}: {str(result.exception_info)[-300:]}"
+                )
+            before, success = found.get(key, (0, True))
+            found[key] = (max(before, int(count)), success and bool(result.success))
+    missing = [check.key for check in checks if check.key not in found]
+    if missing:
+        raise OutsideError(f"Great Expectations did not run {', '.join(missing)}")
+    return tuple(
+        RuleCount(check=check, unexpected=found[check.key][0], success=found[check.key][1])
+        for check in checks
+    )
+
+
+def require_agreement(validated: Validated, result: GxResult) -> None:
+    """Hold GX's counts against the polars pass.
+
+    Raises:
+        OutsideError: They differ: one of them is wrong about the data, and nothing may pass.
+    """
+    expected = dict(validated.counts) | {
+        finding.check.key: int(not finding.passed) for finding in validated.findings
+    }
+    differing = [
+        f"{key}: Great Expectations counts {result.unexpected.get(key)}, the quarantine pass {count}"
+        for key, count in expected.items()
+        if result.unexpected.get(key) != count
+    ]
+    if differing or set(expected) != set(result.unexpected):
+        raise OutsideError(
+            "validation disagrees with itself: " + "; ".join(differing or ["different checks"])
+        )
+
+
+def run_on_pandas(tables: Mapping[On, pd.DataFrame], checks: Sequence[Check]) -> GxResult:
+    """The same suites on GX's pandas engine: the reference that the tests and the benchmark compare with.
+
+    Args:
+        tables: Table → frame that holds every column its checks test, facts included.
+        checks: The registry.
+    """
+    context = _context()
+    source = context.data_sources.add_pandas("bounds")
+    batches = {}
+    definitions = []
+    for table, suite in suites(checks).items():
+        batches[table] = source.add_dataframe_asset(str(table)).add_batch_definition_whole_dataframe("all")
+        definition = gx.ValidationDefinition(
+            name=str(table), data=batches[table], suite=context.suites.add(suite)
+        )
+        definitions.append((table, context.validation_definitions.add(definition)))
+    results = [
+        definition.run(batch_parameters={"dataframe": tables[table]}, result_format=_RESULT_FORMAT)
+        for table, definition in definitions
+    ]
+    return GxResult(counts=_counts(checks, results), raw=tuple(result.to_json_dict() for result in results))
+
+
+def _context() -> Any:
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    return gx.get_context(
+        project_config=DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+            progress_bars=ProgressBarsConfig(globally=False),
+            analytics_enabled=False,
+        )
+    )
+
+
+def _on_duckdb(connection: duckdb.DuckDBPyConnection) -> tuple[Any, dict[On, BatchDefinition[Any]]]:
+    context = _context()
+    address = f"{_SCHEME}:///{next(_NUMBERS)}"
+    _CONNECTIONS[address] = connection
+    source = context.data_sources.add_duckdb(name="bounds", connection_string=address)
+    present = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    return context, {
+        table: source.add_table_asset(str(table), table_name=name).add_batch_definition_whole_table("all")
+        for table, name in _TABLES.items()
+        if name in present
+    }
+
+
+def _site(folder: Path) -> dict[str, Any]:
+    return {
+        "class_name": "SiteBuilder",
+        "show_how_to_buttons": False,
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)},
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+    }

@@ -1,0 +1,156 @@
+"""The facts of :mod:`annotation.facts` a second time, in SQL over DuckDB.
+
+Written apart on purpose: Great Expectations judges a batch by what this module computes, quarantine by what
+polars computes, and a batch is validated only when both give the same counts. Only the screens of free text
+are shared (they are one text function, see :mod:`annotation.screening`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+import duckdb
+
+from annotation.facts import Surroundings
+from annotation.staging import STAGED, as_table
+
+# ruff: noqa: S608 - no text of a row or a policy enters a statement: names are constants or plain slugs
+__all__ = ["JUDGED", "ROWS", "load_batch"]
+
+ROWS: Final = "bounds_rows"
+JUDGED: Final = "bounds_judgements"
+
+_ITEM_FACTS: Final = """
+    CASE WHEN j.item IS NOT NULL THEN i.item IS NOT NULL END AS item_known,
+    j.item_digest = i.digest AS item_digest_equal,
+    i.language AS language,
+    CASE WHEN i.item IS NOT NULL AND j.shown IS NOT NULL THEN
+        len(j.shown) > 0
+        AND len(list_distinct(j.shown)) = len(j.shown)
+        AND list_has_all(i.ids, j.shown)
+        AND (j.kind IS DISTINCT FROM 'pairwise' OR len(j.shown) = 2)
+    END AS shown_known,
+    CASE WHEN i.item IS NOT NULL AND j.shown IS NOT NULL AND j.preferred IS NOT NULL THEN
+        list_contains(i.ids, j.preferred) AND list_contains(j.shown, j.preferred)
+    END AS preferred_known,
+"""
+_ANSWER_FACTS: Final = """
+    CASE
+        WHEN j.kind = 'pairwise' THEN j.outcome IS NOT NULL
+        WHEN j.kind IN ('rating', 'attributes') THEN coalesce(len(j.scores) > 0, false)
+        WHEN j.kind = 'ranking' THEN j.ranking IS NOT NULL
+        WHEN j.kind = 'text' THEN j.rationale IS NOT NULL
+    END AS answer_present,
+    CASE WHEN j.kind = 'pairwise' THEN CASE
+        WHEN j.outcome = 'prefers' THEN
+            j.preferred IS NOT NULL
+            AND coalesce(j.strength <> 0, true)
+            AND coalesce(
+                (list_position(i.ids, j.preferred) < list_position(i.ids, CASE
+                    WHEN j.shown[1] = j.shown[2] THEN NULL
+                    WHEN j.preferred = j.shown[1] THEN j.shown[2]
+                    WHEN j.preferred = j.shown[2] THEN j.shown[1]
+                END)) = (j.strength < 0), true)
+        WHEN j.outcome = 'tie' THEN j.preferred IS NULL AND coalesce(j.strength = 0, true)
+        WHEN j.outcome IN ('neither', 'cannot_judge') THEN j.preferred IS NULL AND j.strength IS NULL
+    END END AS outcome_consistent,
+    CASE WHEN j.scores IS NOT NULL THEN len(list_filter(j.scores, lambda s:
+        NOT coalesce(s.score BETWEEN 1 AND 100 AND list_contains(j.shown, s.candidate), false)
+    )) = 0 END AS scores_valid,
+    CASE WHEN j.ranking IS NOT NULL AND j.shown IS NOT NULL THEN
+        list_sort(j.ranking) = list_sort(j.shown)
+    END AS ranking_valid,
+    CASE WHEN j.source IN ('label_studio', 'portal') THEN
+        p.presentation IS NOT NULL AND coalesce(p.item = j.item, false) AND coalesce(p.shown = j.shown, false)
+    END AS presentation_matches,
+"""
+_FIRST_GIVEN: Final = """
+    CASE WHEN j.annotator IS NOT NULL AND j.item IS NOT NULL THEN row_number() OVER (
+        PARTITION BY j.annotator, j.item
+        ORDER BY j.submitted_at NULLS LAST, j.judgement NULLS LAST, j.source_digest NULLS LAST
+    ) = 1 END AS first_given,
+"""
+# Gaps and islands: within a person's rows in order, a run is what has the same number of rows of other
+# positions before it.
+_STREAKS: Final = """
+, ordered AS (
+    SELECT j.row_number, j.site, j.annotator,
+        CASE WHEN j.outcome = 'prefers' THEN
+            CASE WHEN j.preferred = j.shown[1] THEN 0 WHEN j.preferred = j.shown[2] THEN 1 END
+        END AS position,
+        row_number() OVER (PARTITION BY j.site, j.annotator
+            ORDER BY j.submitted_at, j.judgement NULLS LAST, j.source_digest NULLS LAST) AS nth
+    FROM numbered j WHERE j.annotator IS NOT NULL AND j.submitted_at IS NOT NULL
+), islands AS (
+    SELECT row_number, site, annotator, position,
+        nth - row_number() OVER (PARTITION BY site, annotator, position ORDER BY nth) AS island
+    FROM ordered
+), streaks AS (
+    SELECT row_number, CASE WHEN position IS NOT NULL THEN
+        count(*) OVER (PARTITION BY site, annotator, position, island) END AS streak
+    FROM islands
+)
+"""
+
+
+def load_batch(
+    connection: duckdb.DuckDBPyConnection,
+    rows: object,
+    around: Surroundings,
+    columns: Collection[str],
+) -> None:
+    """Create the tables ``bounds_rows`` and ``bounds_judgements`` (decodable rows with their facts).
+
+    Args:
+        connection: An open connection.
+        rows: Screened staged rows as an Arrow table.
+        around: The tables the rows refer to.
+        columns: Names of the columns that checks test; costly facts nobody asks for are left out.
+    """
+    connection.register("raw_rows", rows)
+    connection.register("raw_items", as_table(around.items))
+    connection.register("raw_presentations", as_table(around.presentations))
+    connection.register("raw_consents", as_table(around.consents))
+    # One problem per row is all that the checks of every row look at.
+    connection.execute(f"CREATE TABLE {ROWS} AS SELECT judgement, source_ref, problem FROM raw_rows")
+    connection.execute(_statement(set(columns)))
+
+
+def _statement(columns: AbstractSet[str]) -> str:
+    record = ", ".join(
+        f"j.{name}" for name in STAGED.names if name in columns | {"judgement", "presented_at"}
+    )
+    screens = "".join(f", j.{name}" for name in sorted(columns) if _is_screen(name))
+    streak = "streak" in columns
+    return f"""
+CREATE TABLE {JUDGED} AS
+WITH items AS (
+    SELECT item, digest, language, list_transform(candidates, lambda c: c.candidate) AS ids FROM raw_items
+), numbered AS (
+    SELECT *, row_number() OVER () AS row_number FROM raw_rows
+){_STREAKS if streak else ""}
+SELECT {_ITEM_FACTS}{_ANSWER_FACTS}{_FIRST_GIVEN if "first_given" in columns else ""}
+    {"s.streak," if streak else ""}{"".join(_consents(columns))}
+    {record}{screens}
+FROM numbered j
+LEFT JOIN items i ON i.item = j.item
+LEFT JOIN raw_presentations p ON p.presentation = j.presentation
+{"LEFT JOIN streaks s ON s.row_number = j.row_number" if streak else ""}
+WHERE j.problem IS NULL
+"""
+
+
+def _is_screen(name: str) -> bool:
+    return name.startswith("personal_data_") or name in {"rationale_names_model", "shown_names_model"}
+
+
+def _consents(columns: Collection[str]) -> Iterator[str]:
+    for name in sorted(columns):
+        if name.startswith("consent_live_"):
+            purpose = name.removeprefix("consent_live_")
+            yield f"""EXISTS (SELECT 1 FROM raw_consents k
+                WHERE k.consent = j.consent AND k.annotator = j.annotator
+                AND regexp_replace(lower(k.purpose), '[^a-z0-9]+', '_', 'g') = '{purpose}') AS {name},
+"""

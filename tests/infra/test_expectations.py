@@ -1,0 +1,131 @@
+"""Great Expectations counts what the quarantine pass counts, on DuckDB and on pandas, for every kind of fault."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.naive import naive_tables
+
+from annotation.checks import Check, On
+from annotation.policy_checks import checks_for
+from annotation.quarantine import validate_batch
+from governance.errors import OutsideError
+from infra.expectations import require_agreement, run, run_on_pandas, suites
+from tests.support.batches import REQUIREMENTS, Batch
+from tests.support.faults import FAULTS
+
+CHECKS = checks_for(REQUIREMENTS)
+
+
+def planted(names: list[str], seed: int = 3) -> Batch:
+    """A batch with each fault planted in rows of its own."""
+    batch = Batch(items=10, annotators=4, seed=seed)
+    for name in names:
+        FAULTS[name].plant(batch)
+    return batch
+
+
+def validated(batch: Batch) -> Any:
+    return validate_batch(batch.rows, checks=CHECKS, **batch.surroundings())
+
+
+def whole_catalogue() -> Batch:
+    """Every kind of fault in one batch, each planted in an annotator's rows that no other fault touches."""
+    batch = Batch(items=14, annotators=4 * len(FAULTS), seed=11)
+    everybody = batch.rows
+    batch.rows = []
+    for number, name in enumerate(sorted(FAULTS)):
+        people = batch.annotators[4 * number : 4 * number + 4]
+        part = [row for row in everybody if row["annotator"] in people]
+        whole, annotators = batch.rows, batch.annotators
+        batch.rows, batch.annotators = part, people
+        FAULTS[name].plant(batch)
+        batch.rows, batch.annotators = whole + batch.rows, annotators
+    batch.rows.append(
+        {"judgement": "sha256:" + "0" * 64, "problem": "an empty result", "source_ref": "task/x"}
+    )
+    return batch
+
+
+def test_every_expectation_carries_its_rule() -> None:
+    made = suites(CHECKS)
+    assert set(made) == {On.ROWS, On.JUDGEMENTS, On.FIGURES}
+    metas = [expectation.meta for suite in made.values() for expectation in suite.expectations]
+    assert {meta["key"] for meta in metas} == {check.key for check in CHECKS}
+    assert all(meta["rule"] and meta["check"]["origin"]["kind"] for meta in metas)
+
+
+def test_a_sound_batch_passes_both() -> None:
+    result = run(validated(Batch()))
+    assert all(found.success and not found.unexpected for found in result.counts)
+
+
+def test_all_faults_at_once_are_counted_alike_by_gx_on_duckdb_on_pandas_and_by_polars() -> None:
+    batch = whole_catalogue()
+    found = validated(batch)
+    # Every check of rows has something to find in this batch, so that no equality is one of zeros.
+    silent = {key for key, count in found.counts.items() if not count}
+    assert silent == set()
+    on_duckdb = run(found).unexpected
+    on_pandas = run_on_pandas(naive_tables(batch, found), CHECKS).unexpected
+    assert {key: on_duckdb[key] for key in found.counts} == found.counts
+    assert on_pandas == on_duckdb
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(FAULTS))
+def test_each_fault_is_counted_alike(name: str) -> None:
+    found = validated(planted([name]))
+    assert {key: count for key, count in run(found).unexpected.items() if key in found.counts} == found.counts
+
+
+def test_a_disagreement_is_never_passed() -> None:
+    found = validated(Batch())
+    result = run(found)
+    wrong = dataclasses.replace(found, counts=dict(found.counts) | {"R.known.item@record:item_known": 1})
+    with pytest.raises(OutsideError, match=r"R\.known\.item.*counts 0, the quarantine pass 1"):
+        require_agreement(wrong, result)
+    with pytest.raises(OutsideError, match="validation disagrees with itself"):
+        run(wrong)
+    fewer = dataclasses.replace(result, counts=result.counts[1:])
+    with pytest.raises(OutsideError, match="disagrees"):
+        require_agreement(found, fewer)
+
+
+def test_a_figure_outside_its_limit_fails_in_both() -> None:
+    checks = checks_for([{"id": "D.overlap", "check": "overlap", "at_least": 9}])
+    batch = Batch()
+    found = validate_batch(batch.rows, checks=checks, **batch.surroundings())
+    (failed,) = [count for count in run(found).counts if not count.success]
+    assert failed.check.rule == "D.overlap"
+    empty = validate_batch([], checks=checks, **batch.surroundings())
+    assert [count.check.rule for count in run(empty).counts if not count.success] == ["D.overlap"]
+
+
+def test_data_docs_ask_nothing_of_the_network_and_quote_no_row(tmp_path: Path) -> None:
+    batch = Batch()
+    batch.rows[0]["rationale"] = "Write to jane.doe@example.org about it."
+    batch.rows[1]["rationale"] = "secret" * 5_000
+    before = set(tmp_path.parent.rglob("*"))
+    result = run(validated(batch), docs_folder=tmp_path / "docs")
+    pages = sorted((tmp_path / "docs").rglob("*.html"))
+    assert len(pages) >= 4
+    text = "\n".join(page.read_text() for page in pages) + result.json_bytes().decode()
+    assert "D.personal-data" in text
+    assert not re.search(r"jane\.doe|secretsecret", text)
+    for page in pages:
+        body = page.read_text()
+        assert "default-src 'none'" in body
+        assert not re.search(r"<(script|link|iframe)\b", body, re.IGNORECASE)
+        assert not re.search(r"\bsrc=[\"']?(https?:)?//|url\(", body, re.IGNORECASE)
+    created = set(tmp_path.parent.rglob("*")) - before
+    assert all(path.is_relative_to(tmp_path) for path in created)
+
+
+def test_a_check_without_its_parameter_is_refused() -> None:
+    with pytest.raises(Exception, match="tests nothing"):
+        Check(rule="R.x", column="item", test="range", statement="x")  # type: ignore[arg-type]
