@@ -29,6 +29,7 @@ __all__ = [
     "check_prefix",
     "encode_manifest",
     "hexadecimal",
+    "is_hexadecimal",
     "parse_manifest",
     "tree_key",
 ]
@@ -50,6 +51,11 @@ def hexadecimal(digest: str) -> str:
     if not is_digest(digest):
         raise InputError("not a digest", field="digest", value=digest, expected="sha256:<64 hex characters>")
     return digest.removeprefix("sha256:")
+
+
+def is_hexadecimal(name: str) -> bool:
+    """Whether a file or folder is named like an object: anything else in the store is a stranger's."""
+    return _HEX.fullmatch(name) is not None
 
 
 def check_prefix(prefix: str) -> str:

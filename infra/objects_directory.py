@@ -26,6 +26,7 @@ from infra.layout import (
     check_names,
     check_prefix,
     encode_manifest,
+    is_hexadecimal,
     parse_manifest,
     tree_key,
 )
@@ -144,9 +145,9 @@ class DirectoryStore:
     def list(self, prefix: str) -> Iterator[str]:
         """Digests of the blobs and trees under ``prefix``, sorted."""
         base = self._root / check_prefix(prefix)
-        blobs = {path.name for path in base.glob("sha256/[0-9a-f][0-9a-f]/*") if len(path.name) == 64}
-        trees = {path.parent.name for path in base.glob(f"*/{MANIFEST}") if len(path.parent.name) == 64}
-        yield from (f"sha256:{name}" for name in sorted(blobs | trees))
+        found = {path.name for path in base.glob("sha256/[0-9a-f][0-9a-f]/*")}
+        found |= {path.parent.name for path in base.glob(f"*/{MANIFEST}")}
+        yield from (f"sha256:{name}" for name in sorted(found) if is_hexadecimal(name))
 
     def delete(self, prefix: str, digest: str) -> None:
         """Erase a blob or tree; the tree disappears whole before its files are removed."""

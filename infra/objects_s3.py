@@ -29,6 +29,7 @@ from infra.layout import (
     check_prefix,
     encode_manifest,
     hexadecimal,
+    is_hexadecimal,
     parse_manifest,
     tree_key,
 )
@@ -160,9 +161,9 @@ class S3Store:
         found = {key.rpartition("/")[2] for key in self._keys(f"{base}sha256/")}
         for folder in self._folders(base):
             name = folder.removesuffix("/").rpartition("/")[2]
-            if _is_hex(name) and self._size(f"{prefix}/{name}/{MANIFEST}") is not None:
+            if is_hexadecimal(name) and self._size(f"{prefix}/{name}/{MANIFEST}") is not None:
                 found.add(name)
-        yield from (f"sha256:{name}" for name in sorted(found) if _is_hex(name))
+        yield from (f"sha256:{name}" for name in sorted(found) if is_hexadecimal(name))
 
     def delete(self, prefix: str, digest: str) -> None:
         """Erase a blob or tree with all its versions; the manifest goes first."""
@@ -200,6 +201,7 @@ class S3Store:
                 Bucket=self._bucket,
                 Key=self._base + place,
                 Body=data,
+                ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=checksum,
                 **condition,
             )
@@ -293,10 +295,6 @@ def open_s3(settings: Settings) -> S3Store:
     store = S3Store(connection, s3.bucket, prefix=s3.prefix)
     store.require_bucket(create=s3.endpoint is not None)
     return store
-
-
-def _is_hex(name: str) -> bool:
-    return len(name) == 64 and not set(name) - set("0123456789abcdef")
 
 
 def _opened(content: Path | bytes) -> BufferedReader | BytesIO:

@@ -24,6 +24,7 @@ from botocore.exceptions import (
     IncompleteReadError,
     ResponseStreamingError,
 )
+from botocore.exceptions import ConnectionError as Unreachable
 from urllib3.exceptions import HTTPError
 
 from governance.errors import OutsideError
@@ -39,6 +40,7 @@ _EXISTS: Final = {"PreconditionFailed", "412"}
 _UNKNOWN: Final = {"NotImplemented", "501", "MethodNotAllowed", "405"}
 _PASSING: Final = {"SlowDown", "Throttling", "RequestTimeout", "ConditionalRequestConflict", "BadDigest"}
 _BROKEN: Final = (
+    Unreachable,
     HTTPClientError,
     IncompleteReadError,
     ResponseStreamingError,

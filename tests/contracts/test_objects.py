@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -165,9 +166,8 @@ def test_addresses(store: ObjectStore) -> None:
     assert store.uri("p", tree).startswith(("file:///", "s3://"))
 
 
-@pytest.mark.parametrize(
-    "prefix",
-    [
+BAD_PREFIXES = (
+    *(
         "",
         "/",
         "..",
@@ -180,40 +180,38 @@ def test_addresses(store: ObjectStore) -> None:
         "raw/" + "a" * 64,
         "a b",
         "a\n",
-    ],
+    ),
 )
-def test_prefixes_that_lead_elsewhere_are_refused(store: ObjectStore, prefix: str) -> None:
-    calls: list[Callable[[], object]] = [
-        lambda: store.put(prefix, b"x"),
-        lambda: store.get(prefix, ABSENT),
-        lambda: store.has(prefix, ABSENT),
-        lambda: store.put_tree(prefix, {}),
-        lambda: list(store.list(prefix)),
-        lambda: store.delete(prefix, ABSENT),
-        lambda: store.uri(prefix, ABSENT),
-    ]
-    for call in calls:
-        with pytest.raises(InputError, match="prefix"):
-            call()
+BAD_NAMES = ("", "..", "../x", "/abs", "a/../b", "a//b", ".hidden", "manifest.json", "a\\b")
+BAD_DIGESTS = ("", "sha256:", "abc", "sha256:" + "A" * 64, "sha256:../" + "0" * 61)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "..", "../x", "/abs", "a/../b", "a//b", ".hidden", "manifest.json", "a\\b"]
-)
-def test_names_that_lead_elsewhere_are_refused(store: ObjectStore, name: str) -> None:
-    with pytest.raises(InputError, match="name"):
-        store.put_tree("p", {name: b""})
+def test_what_leads_elsewhere_is_refused(store: ObjectStore) -> None:
+    for prefix in BAD_PREFIXES:
+        calls: list[Callable[[], object]] = [
+            partial(store.put, prefix, b"x"),
+            partial(store.get, prefix, ABSENT),
+            partial(store.has, prefix, ABSENT),
+            partial(store.put_tree, prefix, {}),
+            partial(lambda p: list(store.list(p)), prefix),
+            partial(store.delete, prefix, ABSENT),
+            partial(store.uri, prefix, ABSENT),
+        ]
+        for call in calls:
+            with pytest.raises(InputError, match="prefix"):
+                call()
+    for name in BAD_NAMES:
+        with pytest.raises(InputError, match="name"):
+            store.put_tree("p", {name: b""})
+    for digest in BAD_DIGESTS:
+        with pytest.raises(InputError, match="digest"):
+            store.get("p", digest)
+    assert list(store.list("p")) == []
 
 
 def test_a_name_is_not_a_file_and_a_folder(store: ObjectStore) -> None:
     with pytest.raises(InputError, match="share a name"):
         store.put_tree("p", {"a": b"", "a/b": b""})
-
-
-@pytest.mark.parametrize("digest", ["", "sha256:", "abc", "sha256:" + "A" * 64, "sha256:../" + "0" * 61])
-def test_what_is_no_digest_is_refused(store: ObjectStore, digest: str) -> None:
-    with pytest.raises(InputError, match="digest"):
-        store.get("p", digest)
 
 
 def test_a_missing_source_file_is_named(store: ObjectStore, tmp_path: Path) -> None:
@@ -232,7 +230,7 @@ def test_many_writers_of_the_same_objects(store: ObjectStore) -> None:
 
 
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,

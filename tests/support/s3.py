@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from infra.objects_s3 import S3Store
@@ -31,9 +32,15 @@ class Server:
         return client(endpoint=self.endpoint, region="us-east-1", timeout=10, **keys)
 
     def store(self, bucket: str, **retries: object) -> S3Store:
-        store = S3Store(self.client(), bucket, prefix="objects", retries=Retries(pause=0.01, **retries))
+        store = S3Store(_client(self), bucket, prefix="objects", retries=Retries(pause=0.01, **retries))
         store.require_bucket(create=True)
         return store
+
+
+@cache
+def _client(server: Server):
+    # A client takes half a second to make.
+    return server.client()
 
 
 @contextmanager
