@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,6 @@ from governance.provenance import PAYLOAD_TYPE, Envelope, Statement, TrustedKey,
 __all__ = ["SigningKey", "add_signature", "load_key", "load_or_create_key", "sign"]
 
 _ROLE: Final = re.compile(r"^[a-z][a-z0-9-]{0,40}$")
-_PRIVATE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -83,10 +83,9 @@ def load_or_create_key(folder: Path, role: str) -> SigningKey:
     text = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    temporary = folder / f".{role}.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+        handle, temporary = tempfile.mkstemp(prefix=f".{role}.", dir=folder)  # mode 600 from the first byte
         with os.fdopen(handle, "wb") as stream:
             stream.write(text)
             stream.flush()
@@ -96,7 +95,7 @@ def load_or_create_key(folder: Path, role: str) -> SigningKey:
         except FileExistsError:
             return load_key(folder, role)
         finally:
-            temporary.unlink()
+            Path(temporary).unlink()
     except OSError as error:
         raise OutsideError(f"{file}: the key cannot be written: {error.strerror}") from error
     return SigningKey(role=role, private=private)
