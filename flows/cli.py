@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "audit": ("audit", "app", "Put a model to the probes of the policy in force."),
     "promote": ("way", "promote", "Move an alias, if a signed decision allows it."),
     "agreement": ("agreement", "agreement", "Agreement between annotators, with intervals."),
-    "log": ("way", "log", "List what was decided, with its evidence."),
+    "reaudit": ("way", "reaudit", "Judge again what holds a protected alias."),
 }
 
 

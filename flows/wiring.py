@@ -5,26 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from annotation.ports import JudgementSource, ObjectStore
-from governance.errors import OutsideError
+from governance.errors import InputError, OutsideError
 from infra.database import Database, open_database
 from infra.objects import open_store
 from infra.settings import Settings, SiteSettings, load_settings
 
 if TYPE_CHECKING:
+    from annotation.checks import Check
     from governance.policy.model import EffectivePolicy
+    from governance.provenance import Trust
     from infra.label_studio import LabelStudioSite
+    from infra.registry import Registry
 
-__all__ = ["Platform", "clock", "open_platform"]
+__all__ = ["Platform", "clock", "data_checks", "open_platform"]
 
 
 def clock() -> datetime:
     """Now, in UTC: the only clock of the way; everything below takes the time as an argument."""
     return datetime.now(UTC)
+
+
+def data_checks(policy: EffectivePolicy) -> tuple[Check, ...]:
+    """The checks that the record and the policy's data rules ask for, each with the document behind it."""
+    from annotation.policy_checks import checks_for
+
+    return checks_for(
+        {
+            "id": need.id,
+            "check": need.check,
+            **need.terms,
+            "document": need.document.id,
+            "version": need.document.version,
+            "digest": need.document.digest,
+        }
+        for need in policy.data_requirements
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +86,29 @@ class Platform:
             record_policy(self.db, version)
         return effective
 
+    def trust(self, at: datetime) -> Trust:
+        """Whose signatures count as what.
+
+        The embedded platform trusts the auditor's key of its own data folder; ``trust.json`` beside the keys,
+        where it exists, says otherwise.
+        """
+        from governance.promotion import AUDITOR
+        from governance.provenance import Trust
+        from infra.signing import load_or_create_key
+
+        stated = self.settings.keys_folder / "trust.json"
+        if stated.is_file():
+            return read_trust(stated)
+        key = load_or_create_key(self.settings.keys_folder, AUDITOR)
+        year = timedelta(days=365)
+        return Trust(
+            keys=(key.trusted(person="embedded auditor", not_before=at - year, not_after=at + year),)
+        )
+
     def label_studio(self, site: str) -> LabelStudioSite | None:
         """The Label Studio of a site, None where it has none."""
         from infra.label_studio import LabelStudioSite
+    from infra.registry import Registry
 
         settings = self.site(site)
         return LabelStudioSite(settings) if settings.label_studio_url else None
@@ -88,6 +128,16 @@ class Platform:
         }
         return [LabelStudioSource(server, presentations=shown, items=items, annotators=enrolled(server))]
 
+    def registry(self) -> Registry:
+        """The model registry; MLflow's own functions in this process use the same server from now on."""
+        import mlflow
+
+        from infra.registry import Registry
+
+        mlflow.set_tracking_uri(self.mlflow_url)
+        mlflow.set_registry_uri(self.mlflow_url)
+        return Registry(self.mlflow_url)
+
     @property
     def mlflow_url(self) -> str:
         """Address of the MLflow server.
@@ -100,6 +150,22 @@ class Platform:
                 f"no MLflow server for {self.settings.home}: start one with `bounds up` or set BOUNDS_MLFLOW_URL"
             )
         return self.settings.mlflow_url
+
+
+def read_trust(path: Path) -> Trust:
+    """The trust file at ``path``.
+
+    Raises:
+        InputError: It cannot be read or is not a trust file.
+    """
+    import json
+
+    from governance.provenance import EnvelopeError, Trust
+
+    try:
+        return Trust.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, EnvelopeError) as error:
+        raise InputError(f"not a trust file: {error}", file=str(path), expected="bounds-trust/1") from error
 
 
 @contextmanager

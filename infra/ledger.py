@@ -58,13 +58,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A release and the batches it was built from; ``run_id`` is its MLflow run."""
+    """A release and the batches it was built from; ``run_id`` is its MLflow run, ``tree`` its place in the store."""
 
     digest: str
     inputs_digest: str
     batches: tuple[str, ...]
     created_at: datetime
     run_id: str | None = None
+    tree: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

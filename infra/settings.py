@@ -83,6 +83,15 @@ class Settings(_Shape):
     policy: str = Field(default="demo", description="a shipped pack or a folder of policy documents")
     jurisdictions: tuple[str, ...] = ()
     application: str | None = None
+    probes: str = Field(default="demo", description="the shipped probe set `demo`, or a file")
+    labels: str | None = Field(
+        default="demo", description="labelled responses that judge: those shipped as `demo`, a file, or none"
+    )
+    profiles: tuple[str, ...] = Field(
+        default=("demo-profile",),
+        description="Tier Three profiles under which a model is audited, packs or files",
+    )
+    release_secret: SecretStr = SecretStr("")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -97,6 +106,11 @@ class Settings(_Shape):
     def database(self) -> str:
         """SQLAlchemy address of the platform's own database."""
         return self.database_url or f"sqlite:///{self.home / 'platform.db'}"
+
+    @property
+    def release_key(self) -> bytes:
+        """Secret from which release-scoped annotator ids are derived."""
+        return self.release_secret.get_secret_value().encode()
 
     @property
     def objects_folder(self) -> Path:

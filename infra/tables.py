@@ -169,6 +169,7 @@ RELEASES: Final = _table(
     _json("batches"),
     _text("run_id", nullable=True),
     _time("created_at"),
+    _text("tree", nullable=True),
     key=("digest",),
 )
 AUDITS: Final = _table(

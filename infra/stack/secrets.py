@@ -63,6 +63,7 @@ def ensure_secrets(home: Path, sites: Iterable[str]) -> Secrets:
     login.setdefault("password", secrets.token_urlsafe(18))
     token = login.setdefault("token", secrets.token_hex(20))
     settings = data.setdefault("settings", {})
+    settings.setdefault("release_secret", secrets.token_hex(32))
     s3 = settings.setdefault("s3", {})
     s3.setdefault("access_key", secrets.token_hex(10))
     s3.setdefault("secret_key", secrets.token_urlsafe(30))

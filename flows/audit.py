@@ -1,0 +1,245 @@
+"""Audit: put a model version to the probes of the policy in force, and sign what was found.
+
+The model is asked as it is and under every Tier Three profile of the settings, each resolved by the policy
+first. What the judges and the data rules say becomes findings, a report and a decision, signed whatever its
+verdict: a refusal is kept like a permission. One audit per artifact, policy and probe set: asked again, the
+same report comes out, and no new decision is made while the old one lives.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from annotation.data_results import data_results
+from flows.running import OUTSIDE
+from flows.wiring import Platform, clock, data_checks, open_platform
+from governance.audit.data import data_findings
+from governance.audit.judges import Judge, RefusalPatterns
+from governance.audit.markdown import as_markdown
+from governance.audit.page import as_page
+from governance.audit.plan import make_plan
+from governance.audit.probes import ProbeSet
+from governance.audit.report import AuditReport
+from governance.audit.responses import NO_PERSONA, Persona
+from governance.audit.run import run_audit
+from governance.audit.verdicts import Finding
+from governance.digest import digest_bytes
+from governance.errors import InputError
+from governance.policy.model import EffectivePolicy
+from governance.policy.resolve import resolve
+from governance.promotion import AUDITOR, Approval, decide
+from infra import ledger
+from infra.registry import VersionInfo
+
+__all__ = ["audit", "audit_version"]
+
+DEFAULT_VALIDITY_DAYS = 30
+
+
+def personas(platform: Platform, policy: EffectivePolicy) -> tuple[Persona, ...]:
+    """The model as it is, and each profile of the settings as the policy resolves it."""
+    from infra.policy_files import load_pack
+
+    found = [NO_PERSONA]
+    for name in platform.settings.profiles:
+        for document in load_pack(name):
+            found.append(Persona(id=document.id, settings=dict(resolve(policy, document).settings)))
+    return tuple(found)
+
+
+def probes(platform: Platform) -> ProbeSet:
+    """The probe set of the settings."""
+    from infra.demo_files import demo_probes
+    from infra.subjects import read_probes
+
+    return demo_probes() if platform.settings.probes == "demo" else read_probes(platform.settings.probes)
+
+
+def judges(platform: Platform) -> Mapping[str, Judge]:
+    """The judge of the settings, for every rule: labels where there are some, else patterns (grade C)."""
+    from infra.demo_files import authored_labels
+    from infra.subjects import CompletionsSubject
+
+    labels = platform.settings.labels
+    if labels is None:
+        return {"*": RefusalPatterns()}
+    return {"*": authored_labels() if labels == "demo" else CompletionsSubject(labels).labels()}
+
+
+def data(platform: Platform, policy: EffectivePolicy, release: str | None) -> tuple[Finding, ...]:
+    """What the batches behind a release say about the policy's data rules."""
+    found = {row.digest: row for row in ledger.releases(platform.db)}.get(release or "")
+    contents = {
+        batch: json.loads(platform.store.get_file("batches", batch, "checks.json"))
+        for batch in (found.batches if found else ())
+    }
+    needs = {need.id: need.check for need in policy.data_requirements}
+    results = data_results(data_checks(policy), needs, contents)
+    return data_findings(policy, results, release=found.digest if found else None)
+
+
+@task(name="examine", cache_policy=NO_CACHE, **OUTSIDE)
+def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, artifact: str) -> AuditReport:
+    """Ask, judge, find."""
+    from infra.subjects import PyfuncSubject
+
+    return run_audit(
+        PyfuncSubject(info.uri, digest=artifact),
+        make_plan(policy, probes(platform), personas=personas(platform, policy)),
+        judges(platform),
+        compare=(RefusalPatterns(),),
+        beside=data(platform, policy, info.release),
+        started=clock(),
+    )
+
+
+@task(name="sign", cache_policy=NO_CACHE, **OUTSIDE)
+def sign(
+    platform: Platform,
+    policy: EffectivePolicy,
+    info: VersionInfo,
+    report: AuditReport,
+    artifact: str,
+    now: datetime,
+) -> ledger.Decision:
+    """Sign the decision that the report supports, or find the one already signed that still lives."""
+    from governance.promotion import Decision
+    from governance.provenance import open_envelope
+    from infra.signing import load_or_create_key
+    from infra.signing import sign as sign_statement
+
+    trust = platform.trust(now)
+    for row in reversed(ledger.decisions(platform.db)):
+        if (row.model, row.version, row.verdict) == (info.model, info.version, report.verdict.value):
+            statement, _ = open_envelope(row.envelope.encode(), trust=trust, now=now, roles=(AUDITOR,))
+            old = Decision.from_statement(statement)
+            if (
+                old.audit == report.digest
+                and old.artifact == artifact
+                and old.expires > now + timedelta(days=1)
+            ):
+                return row
+    decision = decide(
+        report,
+        model=info.model,
+        version=info.version,
+        aliases=sorted(policy.promotion.aliases),
+        artifact=artifact,
+        release=info.release,
+        now=now,
+        validity=timedelta(days=policy.promotion.validity_days or DEFAULT_VALIDITY_DAYS),
+        approvals=[
+            Approval(roles=each.roles, threshold=each.threshold) for each in policy.promotion.approvals
+        ],
+    )
+    key = load_or_create_key(platform.settings.keys_folder, AUDITOR)
+    envelope = sign_statement(decision.statement(), key)
+    row = ledger.Decision(
+        digest=digest_bytes(envelope),
+        model=info.model,
+        version=info.version,
+        verdict=report.verdict.value,
+        envelope=envelope.decode(),
+        created_at=now,
+    )
+    ledger.record_decision(platform.db, row)
+    return row
+
+
+@task(name="keep", cache_policy=NO_CACHE, **OUTSIDE)
+def keep(
+    platform: Platform, policy: EffectivePolicy, info: VersionInfo, report: AuditReport, now: datetime
+) -> str:
+    """Keep the report in the object store, in MLflow and in the database; the MLflow run."""
+    from infra.tracking import log_audit
+
+    files = {
+        "report.json": (json.dumps(report.as_json(), indent=1, sort_keys=True) + "\n").encode(),
+        "report.html": as_page(report).encode(),
+    }
+    platform.store.put_tree("audits", files)
+    run = log_audit(
+        platform.mlflow_url,
+        digest=report.digest,
+        model=info.model,
+        version=info.version,
+        verdict=report.verdict.value,
+        policy_digest=policy.digest,
+        metrics={f"rate/{each.rule}": each.rate for each in report.findings if each.rate is not None},
+        report_json=files["report.json"],
+        report_html=files["report.html"],
+    )
+    ledger.record_audit(
+        platform.db,
+        ledger.Audit(
+            digest=report.digest,
+            model=info.model,
+            version=info.version,
+            verdict=report.verdict.value,
+            policy_digest=policy.digest,
+            created_at=now,
+        ),
+    )
+    return run
+
+
+def audit_version(platform: Platform, model: str, version: str) -> dict[str, Any]:
+    """Audit one version of a registered model under the policy in force."""
+    from infra.artifacts import artifact_digest
+
+    now = clock()
+    policy = platform.policy(now)
+    registry = platform.registry()
+    info = registry.version(model, version)
+    artifact = artifact_digest(info.uri)
+    report = examine(platform, policy, info, artifact)
+    run = keep(platform, policy, info, report, now)
+    decision = sign(platform, policy, info, report, artifact, now)
+    registry.tag_version(
+        model,
+        version,
+        {"gov.verdict": report.verdict.value, "gov.policy": policy.digest, "gov.decision": decision.digest},
+    )
+    registry.describe(model, version, as_markdown(report))
+    get_run_logger().info("%s version %s: %s", model, version, report.verdict)
+    create_markdown_artifact(
+        key=f"audit-{model}-{version}".lower(),
+        markdown=as_markdown(report),
+        description=f"Audit {report.digest}",
+    )
+    return {
+        "model": model,
+        "version": version,
+        "verdict": report.verdict.value,
+        "reasons": list(report.reasons),
+        "audit": report.digest,
+        "decision": decision.digest,
+        "run": run,
+        "findings": report.as_json()["findings"],
+    }
+
+
+@flow(name="audit", flow_run_name="audit-{model}-{version}", persist_result=False)
+def audit(model: str | None = None, version: str | None = None, home: str | None = None) -> dict[str, Any]:
+    """Audit a model version.
+
+    Args:
+        model: Registered model; that of the settings by default.
+        version: Its version; the newest by default.
+        home: Data folder.
+    """
+    with open_platform(home) as platform:
+        name = model or platform.settings.registered_model
+        versions = platform.registry().versions(name)
+        if not versions:
+            raise InputError(
+                "no such model in the registry", field="model", value=name, expected="a registered model"
+            )
+        return audit_version(platform, name, version or versions[-1].version)

@@ -1,0 +1,202 @@
+"""The steps of the way as commands: each runs the flow of its name, here, recorded by the Prefect server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["collect", "promote", "reaudit", "release", "train", "validate"]
+
+Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def _run(home: Path | None, flow: Callable[[], Callable[..., Any]], **parameters: Any) -> Any:
+    """Run a flow in this process, with the Prefect server of the data folder.
+
+    The flow is given by a function that imports it: Prefect reads its settings when it is imported.
+    """
+    from flows.running import use_prefect
+    from infra.settings import load_settings
+
+    settings = load_settings(home)
+    use_prefect(settings)
+    return flow()(home=str(settings.home), **parameters)
+
+
+def _print(result: Any, lines: Callable[[Any], list[str]], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(result, sort_keys=True))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for line in lines(result):
+        console.print(line)
+
+
+def collect(
+    site: Annotated[str, typer.Option(help="The site.")] = "main",
+    *,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pull judgements from every source of a site."""
+
+    def flow() -> Callable[..., Any]:
+        from flows.collect import collect
+
+        return collect
+
+    _print(
+        _run(home, flow, site=site),
+        lambda r: [
+            f"site [b]{r['site']}[/b]: {r['shown']} newly shown, {r['new']} new events; all events {r['events']}"
+        ],
+        as_json=as_json,
+    )
+
+
+def validate(
+    site: Annotated[str | None, typer.Option(help="The site; every site by default.")] = None,
+    *,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check what was collected; accept or quarantine each row. Exit 1 where a batch fails."""
+
+    def flow() -> Callable[..., Any]:
+        from flows.validate import validate
+
+        return validate
+
+    batches = _run(home, flow, site=site)
+    _print(batches, lambda rows: [line for row in rows for line in _batch(row)], as_json=as_json)
+    if not batches or any(row["verdict"] != "PASSED" for row in batches):
+        raise typer.Exit(1)
+
+
+def _batch(row: Mapping[str, Any]) -> list[str]:
+    colour = "green" if row["verdict"] == "PASSED" else "red"
+    return [
+        (
+            f"site [b]{row['site']}[/b]: [{colour}]{row['verdict']}[/{colour}]  {row['read']} read = "
+            f"{row['accepted']} accepted + {row['quarantined']} quarantined"
+        ),
+        *(f"  quarantined by {rule}: {count}" for rule, count in row["failed_rules"].items()),
+        *(f"  [red]{reason}[/red]" for reason in row["stops"]),
+        f"  batch {row['batch']}",
+    ]
+
+
+def release(
+    better: Annotated[str, typer.Option(help='Alignment target: what "better" means here.')],
+    for_whom: Annotated[str, typer.Option(help="Alignment target: whose preferences these are meant to be.")],
+    asked: Annotated[
+        str, typer.Option(help="Alignment target: what annotators were asked.")
+    ] = "Which answer is better?",
+    seed: Annotated[int, typer.Option(help="Seed of splits and intervals.")] = 0,
+    *,
+    for_study: Annotated[
+        bool, typer.Option(help="Also take batches that failed; no model from it passes.")
+    ] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build a release from the newest batch of every site."""
+
+    def flow() -> Callable[..., Any]:
+        from flows.release import release
+
+        return release
+
+    _print(
+        _run(home, flow, better=better, asked=asked, for_whom=for_whom, seed=seed, for_study=for_study),
+        lambda r: [f"release {r['release']}", f"  from {len(r['batches'])} batches; MLflow run {r['run']}"],
+        as_json=as_json,
+    )
+
+
+def train(
+    kinds: Annotated[
+        list[str] | None, typer.Argument(help="bounded, unbounded, over-refuser, overfitted.")
+    ] = None,
+    release: Annotated[
+        str | None, typer.Option(help="Digest (or its beginning); the newest by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
+    *,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train example candidates from a release and register them."""
+
+    def flow() -> Callable[..., Any]:
+        from flows.train import train
+
+        return train
+
+    _print(
+        _run(home, flow, kinds=tuple(kinds or ("unbounded", "bounded")), release=release, seed=seed),
+        lambda r: [f"{r['model']} version {version}: {kind}" for kind, version in r["versions"].items()],
+        as_json=as_json,
+    )
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="The version.")],
+    alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
+    model: Annotated[
+        str | None, typer.Option(help="Registered model; that of the settings by default.")
+    ] = None,
+    *,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move an alias to a version, if a signed decision allows it. Exit 1 with every reason if not."""
+
+    def flow() -> Callable[..., Any]:
+        from flows.promote import promote
+
+        return promote
+
+    result = _run(home, flow, version=version, alias=alias, model=model)
+    word = "[green]promoted[/green]" if result["promoted"] else "[red]refused[/red]"
+    _print(
+        result,
+        lambda r: [
+            f"{r['model']} version {r['version']} as {r['alias']}: {word}",
+            *(f"  - {x}" for x in r["reasons"]),
+        ],
+        as_json=as_json,
+    )
+    if not result["promoted"]:
+        raise typer.Exit(1)
+
+
+def reaudit(*, home: Home = None, as_json: AsJson = False) -> None:
+    """Judge again what holds a protected alias, where its policy, decision or bytes have changed."""
+
+    def flow() -> Callable[..., Any]:
+        from flows.reaudit import reaudit
+
+        return reaudit
+
+    rows = _run(home, flow)
+    _print(
+        rows,
+        lambda found: (
+            [
+                f"{r['model']} version {r['version']} ({r['alias']}): {r['verdict'] or 'its decision stands'}"
+                for r in found
+            ]
+            or ["no version carries a protected alias"]
+        ),
+        as_json=as_json,
+    )
+    if any(row["verdict"] not in (None, "PASS") for row in rows):
+        raise typer.Exit(1)
