@@ -23,6 +23,7 @@ __all__ = [
     "ANSWERS",
     "PREFERENCE",
     "RATIONALE",
+    "SHOWN",
     "Answer",
     "config_digest",
     "pairwise_config",
@@ -31,6 +32,9 @@ __all__ = [
 
 PREFERENCE: Final = "preference"
 RATIONALE: Final = "rationale"
+# Markdown shows but cannot be answered about: a control that names it chooses, looks chosen and stores
+# nothing. The answers hang on a hidden text that holds the presentation's id.
+SHOWN: Final = "shown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,7 @@ _STYLE: Final = """
 .bounds-pane { min-width: 0; overflow-wrap: anywhere; border: 1px solid var(--color-neutral-border, #d9d7d3);
   border-radius: 8px; padding: 4px 16px 12px; }
 .bounds-pair { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 16px; margin: 16px 0; }
-.bounds-pane img { display: none; }
+.bounds-pane h1, .bounds-pane h2, .bounds-pane h3 { font-size: 1.15em; line-height: 1.3; margin: 0.8em 0 0.4em; }
 @media (max-width: 720px) { .bounds-pair { grid-template-columns: minmax(0, 1fr); } }
 """
 
@@ -130,6 +134,7 @@ def pairwise_config() -> str:
     )
     return f"""<View className="bounds-page">
   <Style>{_STYLE}</Style>
+  <View style="display: none"><Text name="{SHOWN}" value="$presentation"/></View>
   <View className="bounds-pane">
     <Header value="Conversation" size="5"/>
     <Markdown name="prompt" value="$prompt"/>
@@ -145,12 +150,12 @@ def pairwise_config() -> str:
     </View>
   </View>
   <Header value="Which answer is better?" size="5"/>
-  <Choices name="{PREFERENCE}" toName="prompt" choice="single-radio" showInline="true" required="true"
+  <Choices name="{PREFERENCE}" toName="{SHOWN}" choice="single-radio" showInline="true" required="true"
            requiredMessage="Choose one, or say that you cannot judge.">
 {choices}
   </Choices>
   <Header value="Why? (optional; please name nobody)" size="5"/>
-  <TextArea name="{RATIONALE}" toName="prompt" rows="3" maxSubmissions="1" editable="true" showSubmitButton="false"/>
+  <TextArea name="{RATIONALE}" toName="{SHOWN}" rows="3" maxSubmissions="1" editable="true" showSubmitButton="false"/>
 </View>"""
 
 

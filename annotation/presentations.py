@@ -28,10 +28,10 @@ from governance.errors import RecordError
 __all__ = ["make_presentations", "presentation_id", "render_prompt", "shown_order", "task_data"]
 
 _SPEAKER: Final = {"system": "System", "user": "User", "assistant": "Assistant"}
-# An inline or referenced image; a bare "![" is left alone, since code has it too (``vec![1, 2]``).
-_IMAGE: Final = re.compile(r"(?<!\\)!(?=\[[^\]\n]*\]\s?[(\[])")
-_SHORTCUT: Final = re.compile(r"(?<!\\)!(?=\[)")
-_DEFINITION: Final = re.compile(r"^ {0,3}\[[^\]\n]+\]:", re.MULTILINE)
+# An image or an HTML tag would be fetched by the annotator's browser from a stranger's server. A zero-width
+# space after its first character makes it plain text that looks the same, in prose and in code alike.
+_ACTIVE: Final = re.compile(r"!(?=\[)|<(?=[A-Za-z/!?])")
+_INERT: Final = "\\g<0>\N{ZERO WIDTH SPACE}"
 
 
 def presentation_id(site: str, item: str, slot: int) -> str:
@@ -107,10 +107,9 @@ def _candidates(item: Mapping[str, Any]) -> list[str]:
 def render_prompt(turns: Sequence[Mapping[str, str]]) -> str:
     """The conversation as Markdown; a single user turn stands alone, more carry their speaker."""
     if len(turns) == 1 and turns[0]["role"] == "user":
-        return _without_images(turns[0]["content"])
+        return _inert(turns[0]["content"])
     return "\n\n".join(
-        f"**{_SPEAKER.get(turn['role'], turn['role'])}**\n\n{_without_images(turn['content'])}"
-        for turn in turns
+        f"**{_SPEAKER.get(turn['role'], turn['role'])}**\n\n{_inert(turn['content'])}" for turn in turns
     )
 
 
@@ -132,12 +131,10 @@ def task_data(presentation: Mapping[str, Any], item: Mapping[str, Any]) -> dict[
     return {
         "presentation": presentation["presentation"],
         "prompt": render_prompt(item["prompt"]),
-        "first": _without_images(texts[first]),
-        "second": _without_images(texts[second]),
+        "first": _inert(texts[first]),
+        "second": _inert(texts[second]),
     }
 
 
-def _without_images(text: str) -> str:
-    # An image in an answer would make the annotator's browser call a stranger's server: escaped, its
-    # Markdown is shown as a link.
-    return (_SHORTCUT if _DEFINITION.search(text) else _IMAGE).sub(r"\!", text)
+def _inert(text: str) -> str:
+    return _ACTIVE.sub(_INERT, text)

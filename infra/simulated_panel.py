@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from annotation.decode import Annotator
-from annotation.label_config import ANSWERS, PREFERENCE, RATIONALE
+from annotation.label_config import ANSWERS, PREFERENCE, RATIONALE, SHOWN
 from annotation.presentations import task_data
 from governance.errors import InputError, OutsideError
 from infra.label_studio import LabelStudioError, LabelStudioSite
@@ -259,7 +259,7 @@ def _result(given: PanelAnswer) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = [
         {
             "from_name": PREFERENCE,
-            "to_name": "prompt",
+            "to_name": SHOWN,
             "type": "choices",
             "value": {"choices": [given.label]},
         }
@@ -268,7 +268,7 @@ def _result(given: PanelAnswer) -> list[dict[str, Any]]:
         result.append(
             {
                 "from_name": RATIONALE,
-                "to_name": "prompt",
+                "to_name": SHOWN,
                 "type": "textarea",
                 "value": {"text": [given.rationale]},
             }

@@ -39,13 +39,13 @@ def presentation(shown):
 
 
 def choice(*labels, name="preference"):
-    return {"from_name": name, "to_name": "prompt", "type": "choices", "value": {"choices": list(labels)}}
+    return {"from_name": name, "to_name": "shown", "type": "choices", "value": {"choices": list(labels)}}
 
 
 def reason(*texts):
     return {
         "from_name": "rationale",
-        "to_name": "prompt",
+        "to_name": "shown",
         "type": "textarea",
         "value": {"text": list(texts)},
     }

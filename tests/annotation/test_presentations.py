@@ -118,18 +118,21 @@ def test_a_single_user_turn_stands_alone_and_a_conversation_names_its_speakers()
     assert text == "**System**\n\nbe brief\n\n**User**\n\nhello\n\n**Assistant**\n\nhi\n\n**User**\n\nmore"
 
 
+Z = "\N{ZERO WIDTH SPACE}"
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("see ![cat](http://stranger.example/c.png)", r"see \![cat](http://stranger.example/c.png)"),
-        ("see ![cat][1]\n\n[1]: http://s.example", "see \\![cat][1]\n\n[1]: http://s.example"),
-        ("see ![cat]\n\n[cat]: http://s.example", "see \\![cat]\n\n[cat]: http://s.example"),
-        ("vec![1, 2]", "vec![1, 2]"),
-        ("Wow! [link](http://x.example)", "Wow! [link](http://x.example)"),
-        (r"\![cat](x)", r"\![cat](x)"),
+        ("see ![cat](http://stranger.example/c.png)", f"see !{Z}[cat](http://stranger.example/c.png)"),
+        ("see <img src='http://s.example'>", f"see <{Z}img src='http://s.example'>"),
+        ("<script>alert(1)</script>", f"<{Z}script>alert(1)<{Z}/script>"),
+        ("<!-- note --> <?php", f"<{Z}!-- note --> <{Z}?php"),
+        ("1 < 2, a <- b, Wow! [link](http://x.example)", "1 < 2, a <- b, Wow! [link](http://x.example)"),
     ],
 )
-def test_images_in_answers_do_not_make_the_browser_call_out(text, shown):
+def test_nothing_in_an_answer_makes_the_browser_call_out_and_all_of_it_is_seen(text, shown):
     row = item(first=text)
     data = task_data(presentations([row], overlap=1)[0], row)
     assert shown in (data["first"], data["second"])
+    assert shown.replace(Z, "") == text

@@ -160,7 +160,7 @@ def make_items(count, *, tag=""):
 
 def result(*chosen):
     return [
-        {"from_name": "preference", "to_name": "prompt", "type": "choices", "value": {"choices": [label]}}
+        {"from_name": "preference", "to_name": "shown", "type": "choices", "value": {"choices": [label]}}
         for label in chosen
     ]
 
