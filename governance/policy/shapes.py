@@ -21,6 +21,8 @@ from governance.policy.words import (
     Prose,
     RuleId,
     Slug,
+    TierOneRuleId,
+    TierTwoRuleId,
     Word,
 )
 from governance.tiers import Direction, RuleKind
@@ -169,14 +171,14 @@ class Rule(Shape):
 class TierOneRule(Rule):
     """Tier One holds restrictions only, and nothing can waive them: there is no field for it."""
 
-    id: Annotated[RuleId, Field(pattern=r"^T1\.")]
+    id: TierOneRuleId
     kind: Literal["restriction"]
 
 
 class TierTwoRule(Rule):
     """A restriction or a requirement that an organisation sets."""
 
-    id: Annotated[RuleId, Field(pattern=r"^T2\.")]
+    id: TierTwoRuleId
     kind: RuleKind = Field(strict=False)
     waivable: bool = Field(
         default=False, description="a named person may waive it, signed and with an expiry"

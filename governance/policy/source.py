@@ -26,7 +26,7 @@ MAX_DEPTH: Final = 24
 _MAX_SCALAR: Final = 16_384
 _MAX_DIGITS: Final = 16
 _INTEGER = re.compile(r"^[-+]?(0|[1-9][0-9]*)$")
-_DECIMAL = re.compile(r"^[-+]?(0|[1-9][0-9]*)?\.?[0-9]*([eE][-+]?[0-9]+)?$")
+_DECIMAL = re.compile(r"^[-+]?((0|[1-9][0-9]*)?\.[0-9]+|(0|[1-9][0-9]*)\.?)([eE][-+]?[0-9]+)?$")
 _NOT_FINITE = re.compile(r"^[-+]?\.?(inf|nan)$", re.IGNORECASE)
 _WORDS: Final = {"true": True, "false": False, "null": None, "~": None, "": None}
 

@@ -27,6 +27,8 @@ __all__ = [
     "Prose",
     "RuleId",
     "Slug",
+    "TierOneRuleId",
+    "TierTwoRuleId",
     "Version",
     "Word",
 ]
@@ -78,6 +80,8 @@ def _text(pattern: str, most: int = 64) -> StringConstraints:
 
 DocumentId = Annotated[str, _text(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 RuleId = Annotated[str, _text(r"^T[12]\.[a-z0-9]+(-[a-z0-9]+)*$")]
+TierOneRuleId = Annotated[str, _text(r"^T1\.[a-z0-9]+(-[a-z0-9]+)*$")]
+TierTwoRuleId = Annotated[str, _text(r"^T2\.[a-z0-9]+(-[a-z0-9]+)*$")]
 DataRuleId = Annotated[str, _text(r"^D\.[a-z0-9]+(-[a-z0-9]+)*$")]
 DimensionId = Annotated[str, _text(r"^[a-z][a-z0-9_]*$")]
 AttributeName = Annotated[str, _text(r"^[a-z][a-z0-9_]*$")]
