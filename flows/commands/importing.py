@@ -26,6 +26,7 @@ File = Annotated[Path, typer.Argument(help="The file to read.", metavar="PATH")]
 Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
 Site = Annotated[str | None, typer.Option(help="Site to record the judgements under; the first by default.")]
 ItemsOnly = Annotated[bool, typer.Option("--items-only", help="Leave the judgements of the file out.")]
+Queue = Annotated[bool, typer.Option("--queue", help="Put the items before the annotators of the site.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Import nothing if any row is refused (exit 2).")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -36,13 +37,14 @@ def pandalm(
     home: Home = None,
     site: Site = None,
     items_only: ItemsOnly = False,
+    queue: Queue = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """PandaLM's human-judged test set (a JSON array; three annotators per pair)."""
     from annotation.importers import read_pandalm
 
-    _import(read_pandalm(_bytes(path), name=path.name), home, site, items_only, strict, as_json)
+    _import(read_pandalm(_bytes(path), name=path.name), home, site, items_only, queue, strict, as_json)
 
 
 @app.command()
@@ -54,6 +56,7 @@ def trl(
     home: Home = None,
     site: Site = None,
     items_only: ItemsOnly = False,
+    queue: Queue = False,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -63,7 +66,7 @@ def trl(
     imported = read_trl(
         _bytes(path), name=path.name, origin=origin or path.stem, licence=licence, language=language
     )
-    _import(imported, home, site, items_only, strict, as_json)
+    _import(imported, home, site, items_only, queue, strict, as_json)
 
 
 def _bytes(path: Path) -> bytes:
@@ -74,7 +77,13 @@ def _bytes(path: Path) -> bytes:
 
 
 def _import(
-    imported: Import, home: Path | None, site: str | None, items_only: bool, strict: bool, as_json: bool
+    imported: Import,
+    home: Path | None,
+    site: str | None,
+    items_only: bool,
+    queue: bool,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     refused = len(imported.refused)
     if not imported.items or (strict and refused):
@@ -87,6 +96,7 @@ def _import(
     from infra.database import open_database
     from infra.importing import store_import
     from infra.objects import open_store
+    from infra.queues import add_to_queue
     from infra.settings import load_settings
 
     settings = load_settings(home)
@@ -96,6 +106,8 @@ def _import(
         stored = store_import(
             open_store(settings), db, imported, site=place, now=now, judgements=not items_only
         )
+        if queue:
+            add_to_queue(db, place, [row["item"] for row in imported.items])
     if as_json:
         sys.stdout.write(json.dumps(_document(imported, stored, place), ensure_ascii=False) + "\n")
     else:
