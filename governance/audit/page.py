@@ -97,7 +97,7 @@ def _findings(report: AuditReport) -> str:
     )
     return (
         '<section><div class="wrap"><table><thead><tr><th>Rule</th><th>Violating families</th>'
-        "<th>Where the rate lies</th><th>Limit</th><th>Evidence</th><th>Verdict</th></tr></thead>"
+        "<th>Where the rate lies (dashed: limit)</th><th>Limit</th><th>Evidence</th><th>Verdict</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div></section>"
     )
 
