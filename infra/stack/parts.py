@@ -293,9 +293,7 @@ class Blueprint:
             "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
             "PREFECT_CLI_PROMPT": "false",
             "PREFECT_CLI_COLORS": "false",
-            # A flow asked for by hand should start while its person is still looking.
-            "PREFECT_WORKER_QUERY_SECONDS": "2",
-            "PREFECT_WORKER_HEARTBEAT_SECONDS": "10",
+            "PREFECT_WORKER_QUERY_SECONDS": "5",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
 
