@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Raked", "effective_sample_size", "rake"]
+__all__ = ["Raked", "effective_sample_size", "rake", "rake_cells"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,6 +42,20 @@ class Raked:
     def effective_sample_size(self) -> float:
         """Kish's effective sample size of the weights."""
         return effective_sample_size(self.weights)
+
+    def as_json(self) -> dict[str, Any]:
+        """How well the weights fit, as JSON; the weights themselves are left to the caller."""
+        return {
+            "people": len(self.weights),
+            "effective_sample_size": self.effective_sample_size,
+            "largest": float(self.weights.max()),
+            "smallest": float(self.weights.min()),
+            "capped": self.capped,
+            "misfit": self.misfit,
+            "iterations": self.iterations,
+            "converged": self.converged,
+            "absent": list(self.absent),
+        }
 
 
 def effective_sample_size(weights: NDArray[np.float64]) -> float:
@@ -104,8 +119,7 @@ def rake(
             inside = sum(float(weights[rows].sum()) for rows, _ in groups)
             for rows, share in groups:
                 weights[rows] *= share * inside / weights[rows].sum()
-        weights = np.minimum(weights, cap * weights.mean())
-        weights *= n / weights.sum()
+        weights = _trimmed(weights * (n / weights.sum()), cap)
         change = float(np.abs(weights - before).max()) if n else 0.0
         done += 1
     misfit = 0.0
@@ -118,6 +132,42 @@ def rake(
         iterations=done,
         converged=change <= tolerance,
         misfit=misfit,
-        capped=int((weights >= cap * weights.mean() * (1 - 1e-9)).sum()),
+        capped=int((weights >= cap * (1 - 1e-9)).sum()),
         absent=tuple(absent),
     )
+
+
+def _trimmed(weights: NDArray[np.float64], cap: float) -> NDArray[np.float64]:
+    """Weights of mean 1 with none above ``cap``: what is cut goes to the others in proportion."""
+    n = len(weights)
+    held = np.zeros(n, dtype=bool)
+    while bool((over := (weights > cap) & ~held).any()):
+        held |= over
+        weights = np.where(held, cap, weights * (n - cap * held.sum()) / weights[~held].sum())
+    return weights
+
+
+def rake_cells(
+    observed: Mapping[tuple[str, ...], int],
+    target: Mapping[tuple[str, ...], float],
+    *,
+    names: Sequence[str],
+    cap: float = 5.0,
+) -> Raked | None:
+    """Rake people counted by cell to every margin of a target by cell; None when nobody is in a cell.
+
+    Args:
+        observed: People per cell; those in no cell of the target are left out.
+        target: Share per cell.
+        names: Stratum columns, one per position of a cell.
+        cap: As in :func:`rake`.
+    """
+    people = [cell for cell, count in observed.items() if cell in target for _ in range(count)]
+    if not people:
+        return None
+    margins = {name: [cell[position] for cell in people] for position, name in enumerate(names)}
+    targets: dict[str, dict[str, float]] = {name: {} for name in names}
+    for cell, share in target.items():
+        for name, value in zip(names, cell, strict=True):
+            targets[name][value] = targets[name].get(value, 0.0) + share
+    return rake(margins, targets, cap=cap)
