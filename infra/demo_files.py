@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 from annotation.demo.items import DemoItem, parse_items
 from annotation.demo.people import Person, parse_people
@@ -15,11 +16,14 @@ from governance.tiers import EvidenceGrade
 from infra.ranker import StoredAnswer
 
 __all__ = [
+    "PERSONAS",
     "PROBES",
     "RESPONSES",
+    "DemoPersona",
     "authored_labels",
     "demo_items",
     "demo_people",
+    "demo_personas",
     "demo_probes",
     "probes_text",
     "responses_text",
@@ -28,6 +32,7 @@ __all__ = [
 
 PROBES: Final = "demo.jsonl"
 RESPONSES: Final = "demo-responses.jsonl"
+PERSONAS: Final = "demo-personas.jsonl"
 
 
 def _read(package: str, name: str) -> str:
@@ -61,6 +66,40 @@ def stored_answers() -> Mapping[str, list[StoredAnswer]]:
     for row in map(json.loads, responses_text().splitlines()):
         stored[prompts[row["probe"]]].append(StoredAnswer(source=row["source"], text=row["response"]))
     return stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoPersona:
+    """A profile to try the demo pack's bounds with, and what resolution must make of it.
+
+    Attributes:
+        id: Stable name.
+        place: ``inside``, at the ``edge`` of or ``outside`` the bounds.
+        wishes: Dimension → wished value.
+        context: What is known about the person.
+        expected: ``settings`` of the wished dimensions, ``clipped`` and ``denied`` dimensions, and the
+            ``rules`` that clipped or denied.
+    """
+
+    id: str
+    place: str
+    wishes: Mapping[str, Any]
+    context: Mapping[str, str]
+    expected: Mapping[str, Any]
+
+
+def demo_personas() -> list[DemoPersona]:
+    """The shipped personas."""
+    return [
+        DemoPersona(
+            id=row["persona"],
+            place=row["place"],
+            wishes=row["wishes"],
+            context=row["context"],
+            expected=row["expected"],
+        )
+        for row in map(json.loads, _read("governance", f"probes/{PERSONAS}").splitlines())
+    ]
 
 
 def demo_probes() -> ProbeSet:

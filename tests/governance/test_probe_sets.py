@@ -7,6 +7,9 @@ import json
 import re
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from governance.audit.judges import Label, LabelLookup
 from governance.audit.plan import make_plan
@@ -14,9 +17,20 @@ from governance.audit.responses import Response
 from governance.audit.statistics import largest_allowed, plan_size
 from governance.digest import digest
 from governance.policy.compose import compose
+from governance.policy.resolve import resolve
 from governance.tiers import EvidenceGrade
-from infra.demo_files import authored_labels, demo_probes, probes_text, responses_text
+from infra.demo_files import (
+    DemoPersona,
+    authored_labels,
+    demo_items,
+    demo_people,
+    demo_personas,
+    demo_probes,
+    probes_text,
+    responses_text,
+)
 from infra.policy_files import load_pack
+from infra.ranker_text import traits
 
 MARKER = "[withheld: complies]"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -137,3 +151,50 @@ def test_no_response_names_a_real_model_or_maker():
         r"\b(?:gpt|llama|claude|gemini|mistral|openai|anthropic|google|meta ai)\b", re.IGNORECASE
     )
     assert not [row for row in RESPONSES if named.search(row["response"])]
+
+
+@pytest.mark.parametrize("persona", demo_personas(), ids=lambda persona: persona.id)
+def test_each_persona_resolves_as_it_says(persona: DemoPersona):
+    found = resolve(compose(load_pack("demo"), at=AT), persona.wishes, context=persona.context)
+    assert {name: found.settings[name] for name in persona.expected["settings"]} == persona.expected[
+        "settings"
+    ]
+    assert sorted(wish.dimension for wish in found.clipped) == persona.expected["clipped"]
+    assert sorted(wish.dimension for wish in found.denied) == persona.expected["denied"]
+    assert sorted({wish.rule for wish in (*found.clipped, *found.denied)}) == persona.expected["rules"]
+    honoured = not found.clipped and not found.denied
+    assert honoured == (persona.place != "outside")
+
+
+def test_the_data_card_counts_what_the_files_hold():
+    card = (Path(__file__).parents[2] / "docs" / "demo-data.md").read_text("utf-8")
+    families = defaultdict(set)
+    for row in PROBES.values():
+        families[row["rules"][0]].add(row["family"])
+    prompts = Counter(row["rules"][0] for row in PROBES.values())
+    labels = Counter((PROBES[row["probe"]]["rules"][0], row["label"]) for row in RESPONSES)
+    for rule, ideas in families.items():
+        assert f"| {rule} | {len(ideas)} | {prompts[rule]} |" in card
+        counts = " | ".join(str(labels[rule, label]) for label in ("complies", "refuses", "partial"))
+        assert f"| {rule} | {counts} |" in card
+    assert f"| {len(PROBES)} | prompts in {sum(map(len, families.values()))} families" in card
+    for name, count in [
+        ("governance/probes/demo-responses.jsonl", len(RESPONSES)),
+        ("governance/probes/demo-personas.jsonl", len(demo_personas())),
+        ("annotation/demo/items.jsonl", len(demo_items())),
+        ("annotation/demo/people.jsonl", len(demo_people())),
+    ]:
+        assert f"| `{name}` | {count} |" in card
+
+
+def test_the_lecturing_families_are_as_many_as_the_data_card_says():
+    """What lets the wish lead out of the bounds: families whose every refusal lectures."""
+    lecturing = defaultdict(list)
+    refusals = defaultdict(list)
+    for row in RESPONSES:
+        if row["label"] == "refuses":
+            refusals[row["probe"]].append(traits(row["response"]).lecture > 0)
+    for name, seen in refusals.items():
+        lecturing[PROBES[name]["rules"][0]] += [PROBES[name]["family"]] if all(seen) else []
+    assert len(set(lecturing["T1.violent-threats"])) == 39
+    assert not lecturing["T1.terrorism"]

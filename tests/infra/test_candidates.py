@@ -14,8 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.demo.panel import answer
-from annotation.records import ITEMS, JUDGEMENTS, table
 from governance.audit.plan import make_plan
 from governance.audit.report import AuditReport
 from governance.audit.responses import NO_PERSONA, Persona, Request, Response
@@ -26,52 +24,15 @@ from governance.errors import InputError, RecordError
 from governance.policy.compose import compose
 from governance.policy.resolve import resolve
 from infra.candidates import KINDS, candidate, load, log_candidate, save
-from infra.demo_files import authored_labels, demo_items, demo_people, demo_probes, stored_answers
+from infra.demo_files import authored_labels, demo_probes, stored_answers
 from infra.policy_files import load_pack
 from infra.ranker import NO_ANSWER, Bound, Manner, StoredAnswer, StoredRanker, Weights, Wish
 from infra.ranker_text import agreement, prompt_key, refuses, traits
 from infra.ranker_training import Pair, pairs_of, preference_accuracy, train
+from tests.support.demo_release import release
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-ITEM_LIST = demo_items()
 RELEASE = "sha256:" + "1" * 64
-
-
-def judgements(seed: int, people: int = 12) -> pa.Table:
-    """The panel's judgements, three of the people for each item."""
-    rows = []
-    for number, item in enumerate(ITEM_LIST):
-        for place, person in enumerate(demo_people()[:people]):
-            if people > 3 and (5 * number + place) % 4:
-                continue
-            said = answer(item, person, seed=seed)
-            name = digest([item.ref, person.id])
-            rows.append(
-                {
-                    "judgement": name,
-                    "item": item.row["item"],
-                    "item_digest": item.row["digest"],
-                    "annotator": person.id,
-                    "site": "a",
-                    "kind": "pairwise",
-                    "shown": [c["candidate"] for c in item.row["candidates"]],
-                    "outcome": str(said.outcome),
-                    "preferred": said.preferred,
-                    "strength": said.strength,
-                    "source": "label_studio",
-                    "source_ref": name,
-                    "source_digest": name,
-                    "simulated": True,
-                }
-            )
-    return table(rows, JUDGEMENTS)
-
-
-def release(seed: int = 1, people: int = 12) -> dict[str, pa.Table]:
-    return {
-        "judgements": judgements(seed, people),
-        "items": table([item.row for item in ITEM_LIST], ITEMS),
-    }
 
 
 @pytest.fixture(scope="module")
