@@ -121,7 +121,13 @@ _STYLE: Final = """
   border-radius: 8px; padding: 4px 16px 12px; }
 .bounds-pair { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 16px; margin: 16px 0; }
 .bounds-pane h1, .bounds-pane h2, .bounds-pane h3 { font-size: 1.15em; line-height: 1.3; margin: 0.8em 0 0.4em; }
-@media (max-width: 720px) { .bounds-pair { grid-template-columns: minmax(0, 1fr); } }
+.bounds-scale .lsf-choices_layout_inline { display: grid; grid-template-columns: repeat(7, minmax(0, 1fr)); gap: 4px 8px; }
+.bounds-scale .lsf-choice { margin: 0; }
+.bounds-scale .lsf-choice:nth-child(n+8) { grid-column: span 3; }
+@media (max-width: 720px) {
+  .bounds-pair, .bounds-scale .lsf-choices_layout_inline { grid-template-columns: minmax(0, 1fr); }
+  .bounds-scale .lsf-choice:nth-child(n+8) { grid-column: auto; }
+}
 """
 
 
@@ -150,10 +156,12 @@ def pairwise_config() -> str:
     </View>
   </View>
   <Header value="Which answer is better?" size="5"/>
+  <View className="bounds-scale">
   <Choices name="{PREFERENCE}" toName="{SHOWN}" choice="single-radio" showInline="true" required="true"
            requiredMessage="Choose one, or say that you cannot judge.">
 {choices}
   </Choices>
+  </View>
   <Header value="Why? (optional; please name nobody)" size="5"/>
   <TextArea name="{RATIONALE}" toName="{SHOWN}" rows="3" maxSubmissions="1" editable="true" showSubmitButton="false"/>
 </View>"""
