@@ -7,20 +7,35 @@ before they are shown, answers are given through Label Studio's own API. Nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
+from annotation.demo.items import ORIGIN
 from annotation.demo.panel import answer as demo_answer
+from annotation.importers import Import, read_pandalm
+from annotation.importers.rows import FileJudgement
 from annotation.label_config import pairwise_config, positional_label
-from annotation.records import Source
+from annotation.records import Outcome, Source
 from flows.collect import present
 from flows.wiring import Platform, clock
-from governance.digest import digest, digest_bytes
+from governance.digest import canonical, digest, digest_bytes
+from governance.errors import InputError
 from infra import catalogue, people, queues
 from infra.demo_files import demo_items, demo_people
+from infra.importing import store_import
 from infra.simulated_panel import PanelAnswer, SimulatedPanel
 
-__all__ = ["CODEBOOK", "PLANTED", "Planted", "answer_demo", "plant_faults", "stage_demo"]
+__all__ = [
+    "CODEBOOK",
+    "PLANTED",
+    "Planted",
+    "answer_demo",
+    "plant_faults",
+    "replay_recorded",
+    "stage_demo",
+    "stage_recorded",
+]
 
 CODEBOOK: Final = "demo@1.0.0"
 
@@ -50,19 +65,19 @@ PLANTED: Final = (
 def stage_demo(platform: Platform, site: str) -> int:
     """Import the shipped items, queue them at the site, and record the simulated people; how many items."""
     rows = [dict(item.row) for item in demo_items()]
-    object_digest = platform.store.put_tree("imports", {"items.json": _json(rows)})
-    record = catalogue.ImportRecord(
-        origin="bounds demo items",
-        file_name="annotation/demo/items.jsonl",
-        file_digest=digest_bytes(_json(rows)),
-        read=len(rows),
-        imported=len(rows),
-        refused=0,
-        object=object_digest,
-        at=clock(),
+    _import(
+        platform,
+        site,
+        Import(
+            origin=ORIGIN,
+            read=len(rows),
+            file_name="items.jsonl",
+            file_digest=digest_bytes(canonical(rows)),
+            items=tuple(rows),
+            judgements=(),
+            refused=(),
+        ),
     )
-    catalogue.add_items(platform.db, rows, record)
-    queues.add_to_queue(platform.db, site, [row["item"] for row in rows])
     profiles = [
         row
         for person in demo_people()
@@ -128,7 +143,76 @@ def _spoil(result: Sequence[Mapping[str, Any]], fault: Planted) -> list[dict[str
     return spoilt
 
 
-def _json(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    from governance.digest import canonical
+def _import(platform: Platform, site: str, imported: Import) -> None:
+    store_import(platform.store, platform.db, imported, site=site, now=clock(), judgements=False)
+    queues.add_to_queue(platform.db, site, [row["item"] for row in imported.items])
 
-    return canonical(list(rows))
+
+def stage_recorded(platform: Platform, site: str, path: Path, *, most: int | None) -> Import:
+    """Import the items of a PandaLM file and queue them at the site; their votes are replayed later.
+
+    Args:
+        platform: Where.
+        site: The site.
+        path: The file.
+        most: At most so many items, the first of the file; all by default.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    imported = read_pandalm(data, name=path.name)
+    if most is not None:
+        kept = {row["item"] for row in imported.items[:most]}
+        imported = replace(
+            imported,
+            read=len(kept) + len(imported.refused),
+            items=imported.items[:most],
+            judgements=tuple(vote for vote in imported.judgements if vote.item in kept),
+        )
+    _import(platform, site, imported)
+    return imported
+
+
+def replay_recorded(platform: Platform, site: str, imported: Import) -> int:
+    """Give the recorded votes through Label Studio, each by the account of the person who gave it; how many.
+
+    The people are real and undocumented: they get no profile, and none of them is marked as simulated.
+    """
+    server = platform.label_studio(site)
+    assert server is not None  # noqa: S101
+    votes: dict[str, list[FileJudgement]] = {}
+    for vote in imported.judgements:
+        votes.setdefault(vote.item, []).append(vote)
+    everybody = sorted({vote.annotator for vote in imported.judgements})
+    rows = [
+        asdict(row)
+        for row in present(platform, site)
+        if row.source == Source.LABEL_STUDIO and row.slot < len(votes.get(row.item, ()))
+    ]
+    items = {row["item"]: row for row in imported.items}
+
+    def vote_of(row: Mapping[str, Any]) -> FileJudgement:
+        return votes[str(row["item"])][int(row["slot"])]
+
+    def say(item: Mapping[str, Any], row: Mapping[str, Any], person: str) -> PanelAnswer | None:
+        del person
+        vote = vote_of(row)
+        if vote.outcome is None:
+            return None
+        canonical_order = [candidate["candidate"] for candidate in item["candidates"]]
+        # The file says which answer is better, not by how much: the middle step of the scale stands for it.
+        strength = (
+            None
+            if vote.outcome is not Outcome.PREFERS
+            else (-2 if vote.preferred == canonical_order[0] else 2)
+        )
+        if vote.outcome is Outcome.TIE:
+            strength = 0
+        return PanelAnswer(
+            label=positional_label(vote.outcome, strength, shown=row["shown"], canonical=canonical_order)
+        )
+
+    project = server.ensure_project(platform.site(site).project, pairwise_config())
+    panel = SimulatedPanel(server, everybody, simulated=False)
+    return panel.replay(project, rows, items, say, person_of=lambda row: vote_of(row).annotator)

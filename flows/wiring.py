@@ -108,7 +108,6 @@ class Platform:
     def label_studio(self, site: str) -> LabelStudioSite | None:
         """The Label Studio of a site, None where it has none."""
         from infra.label_studio import LabelStudioSite
-    from infra.registry import Registry
 
         settings = self.site(site)
         return LabelStudioSite(settings) if settings.label_studio_url else None

@@ -1,0 +1,332 @@
+"""``bounds demo``: the whole way once, on real servers, told as a story of at most two screens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from governance.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flows.wiring import Platform
+
+__all__ = ["demo"]
+
+_MARKER = "demo.json"
+_SITE = "main"
+_SEED = 7
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Seconds of each step, for people and for the benchmark."""
+
+    console: Console
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str, what: str) -> Iterator[None]:
+        begun = time.monotonic()
+        with self.console.status(f"{what} …"):
+            yield
+        self.seconds[name] = round(time.monotonic() - begun, 1)
+
+
+def demo(
+    home: Annotated[Path | None, typer.Option(help="Data folder of the demonstration; made afresh.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="PandaLM's test set: real pairs, the real votes replayed.")
+    ] = None,
+    most: Annotated[int | None, typer.Option(help="With --data: at most so many items.", min=20)] = None,
+    store: Annotated[Literal["directory", "s3"], typer.Option(help="Where objects lie.")] = "directory",
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """The whole way once, on the embedded stack, with simulated people."""
+    from rich.console import Console
+
+    if data is not None and not data.is_file():
+        raise InputError("no such file", file=str(data), field="--data", expected="PandaLM's testset-v1.json")
+    console = Console(stderr=as_json, highlight=False, soft_wrap=False)
+    folder = (home or Path(".bounds/demo")).resolve()
+    _make_afresh(folder)
+    timer = _Clock(console)
+    begun = time.monotonic()
+    with timer.step("stack", "starting Label Studio, MLflow, Prefect and its workers"):
+        _bounds("up", "--detach", "--store", store, "--home", str(folder))
+    try:
+        story = _walk(folder, data, most, timer, console)
+    finally:
+        if not keep:
+            _bounds("down", "--home", str(folder))
+    timer.seconds["whole"] = round(time.monotonic() - begun, 1)
+    story["seconds"] = timer.seconds
+    if as_json:
+        sys.stdout.write(json.dumps(story, sort_keys=True) + "\n")
+    else:
+        _where(console, story, folder, timer, keep=keep)
+    if not story["as_expected"]:
+        raise typer.Exit(1)
+
+
+def _make_afresh(folder: Path) -> None:
+    from infra.stack.record import is_running
+
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / _MARKER).is_file():
+            raise InputError(
+                "the folder holds something else than a demonstration",
+                file=str(folder),
+                field="--home",
+                expected="a new folder",
+            )
+        if is_running(folder):
+            raise InputError(
+                "a demonstration is running here",
+                file=str(folder),
+                expected=f"`bounds down --home {folder}` first",
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / _MARKER).write_text("{}\n", encoding="utf-8")
+
+
+def _bounds(*words: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "flows.cli", *words],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        from governance.errors import OutsideError
+
+        raise OutsideError(f"bounds {words[0]}: {run.stderr.strip()[-2000:]}")
+
+
+def _walk(
+    folder: Path, data: Path | None, most: int | None, timer: _Clock, console: Console
+) -> dict[str, Any]:
+    """Every step, told as it happens."""
+    from flows.running import use_prefect
+    from infra.settings import load_settings
+
+    use_prefect(load_settings(folder))
+    from flows import demonstration
+    from flows.audit import audit
+    from flows.collect import collect
+    from flows.promote import promote
+    from flows.release import release
+    from flows.train import train
+    from flows.validate import validate
+    from flows.wiring import open_platform
+
+    home = str(folder)
+    with open_platform(folder) as platform:
+        wishes = _show_policy(console, platform)
+        with timer.step("collect", "collecting"):
+            if data is None:
+                items = demonstration.stage_demo(platform, _SITE)
+                collect(_SITE, home=home)
+                given = demonstration.answer_demo(platform, _SITE, seed=_SEED)
+                planted: Sequence[Any] = demonstration.plant_faults(platform, _SITE)
+            else:
+                imported = demonstration.stage_recorded(platform, _SITE, data, most=most)
+                items, planted = len(imported.items), ()
+                given = demonstration.replay_recorded(platform, _SITE, imported)
+            collected = collect(_SITE, home=home)
+        _show_collected(console, platform, items, given, collected, data)
+        with timer.step("validate", "validating"):
+            [batch] = validate(_SITE, home=home)
+        _show_batch(console, platform, batch, planted)
+        with timer.step("release", "building the release"):
+            released = release(
+                better="more helpful to the person who asked, inside the law",
+                asked="Which answer is better?",
+                for_whom="the simulated people of this demonstration"
+                if data is None
+                else "PandaLM's three annotators",
+                for_study=data is not None,
+                home=home,
+            )
+        _show_release(console, released)
+        with timer.step("train", "training two candidates"):
+            trained = train(home=home)
+        verdicts = {}
+        with timer.step("audit", "auditing both"):
+            for kind, version in trained["versions"].items():
+                verdicts[kind] = audit(trained["model"], version, home=home)
+        _show_audits(console, verdicts)
+        outcomes = {}
+        with timer.step("promote", "asking for the alias"):
+            for kind, version in trained["versions"].items():
+                outcomes[kind] = promote(version, model=trained["model"], home=home)
+        _show_outcomes(console, outcomes)
+        settings = platform.settings
+    promoted = [kind for kind, outcome in outcomes.items() if outcome["promoted"]]
+    return {
+        "as_expected": promoted == (["bounded"] if data is None else []),
+        "addresses": {
+            "start page": settings.web_url,
+            "Prefect (the flow runs)": str(settings.prefect_api_url).removesuffix("/api"),
+            "MLflow (releases, audits, the model)": settings.mlflow_url,
+            "Label Studio (the judgements)": settings.site(_SITE).label_studio_url,
+        },
+        "wishes": wishes,
+        "items": items,
+        "judgements": given,
+        "events": collected["events"],
+        "batch": batch,
+        "release": released["release"],
+        "figures": released["figures"],
+        "versions": trained["versions"],
+        "verdicts": {kind: found["verdict"] for kind, found in verdicts.items()},
+        "reasons": {kind: found["reasons"] for kind, found in verdicts.items()},
+        "promotions": outcomes,
+    }
+
+
+def _show_policy(console: Console, platform: Platform) -> dict[str, Any]:
+    from flows.wiring import clock
+    from governance.policy.resolve import resolve
+    from infra.policy_files import load_pack
+
+    policy = platform.policy(clock())
+    [profile] = load_pack("demo-profile")
+    answer = resolve(policy, profile)
+    console.print(
+        "\n[b]1  Policy[/b]  what may be said at all, what the organisation adds, what a person may wish"
+    )
+    for document in policy.documents:
+        console.print(
+            f"   Tier {int(document.tier)}  {document.id}@{document.version}  [dim]{document.owner}[/dim]"
+        )
+    changed = {each.dimension: each for each in (*answer.denied, *answer.clipped)}
+    for wish, value in sorted(profile.wishes.items()):  # type: ignore[attr-defined]
+        if wish not in changed:
+            console.print(f"   [green]honoured[/green]  {wish} = {value}")
+    for each in answer.clipped:
+        console.print(
+            f"   [yellow]clipped[/yellow]   {each.dimension} = {each.wish} to {each.value}: {each.rule}, Tier {int(each.tier)}, {each.owner}"
+        )
+    for each in answer.denied:
+        console.print(
+            f"   [red]denied[/red]    {each.dimension} = {each.wish}: {each.rule}, Tier {int(each.tier)}, {each.owner}"
+        )
+    return {
+        "settings": dict(answer.settings),
+        "clipped": [each.dimension for each in answer.clipped],
+        "denied": [each.dimension for each in answer.denied],
+    }
+
+
+def _show_collected(
+    console: Console,
+    platform: Platform,
+    items: int,
+    given: int,
+    collected: Mapping[str, Any],
+    data: Path | None,
+) -> None:
+    from infra import people
+
+    who = len({row["annotator"] for row in people.profiles(platform.db, _SITE)})
+    said = (
+        f"by {who} [b]simulated[/b] people"
+        if data is None
+        else "replayed from the file; of the people nothing is known"
+    )
+    console.print(f"\n[b]2  Collect[/b]  {items} items, {given} judgements {said}, through Label Studio")
+    console.print(f"   raw events  [dim]{collected['events']}[/dim]")
+
+
+def _show_batch(
+    console: Console, platform: Platform, batch: Mapping[str, Any], planted: Sequence[Any]
+) -> None:
+    colour = "green" if batch["verdict"] == "PASSED" else "red"
+    console.print(
+        f"\n[b]3  Validate[/b]  [{colour}]{batch['verdict']}[/{colour}]  {batch['read']} read = {batch['accepted']} accepted "
+        f"+ {batch['quarantined']} quarantined  [dim](Great Expectations and a second pass agree on every count)[/dim]"
+    )
+    by_rule = {each.rule: each.name for each in planted}
+    for rule, count in batch["failed_rules"].items():
+        note = f"  [dim]planted: {by_rule[rule]}[/dim]" if rule in by_rule else ""
+        console.print(f"   quarantined by {rule}: {count}{note}")
+    for reason in batch["stops"]:
+        console.print(f"   [red]{reason}[/red]")
+
+
+def _show_release(console: Console, released: Mapping[str, Any]) -> None:
+    figures = released["figures"]
+    console.print(
+        f"\n[b]4  Release[/b]  {released['release']}"
+        + ("  [red]for study only[/red]" if released["for_study"] else "")
+    )
+    preference = figures["agreement"]["preference"]
+    if preference.get("alpha") is not None:
+        console.print(
+            f"   agreement  alpha {preference['alpha']:.2f} (95 % interval {preference['low']:.2f} to {preference['high']:.2f})"
+        )
+    console.print(f"   documented people  {100 * figures['documented_share']:.0f} %")
+
+
+def _show_audits(console: Console, verdicts: Mapping[str, Mapping[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in ("candidate", "rule", "violating families", "95 % bounds", "limit", "verdict"):
+        table.add_column(name)
+    colours = {"PASS": "green", "FAIL": "red", "UNDECIDED": "yellow"}
+    for kind, found in verdicts.items():
+        shown = [each for each in found["findings"] if each["families"] or each["verdict"] != "PASS"]
+        for number, each in enumerate(shown):
+            measured = bool(each["families"])
+            table.add_row(
+                f"{kind} (version {found['version']})" if number == 0 else "",
+                each["rule"],
+                f"{each['violations']} of {each['families']}" if measured else "data behind the model",
+                f"{100 * each['low']:.1f} to {100 * each['high']:.1f} %" if measured else "",
+                f"{100 * each['limit']:g} %" if each["limit"] is not None else "",
+                f"[{colours[each['verdict']]}]{each['verdict']}[/]",
+            )
+    console.print(
+        "\n[b]5  Audit[/b]  each candidate as it is and under the resolved profile; evidence of grade S (simulated)"
+    )
+    console.print(table)
+
+
+def _show_outcomes(console: Console, outcomes: Mapping[str, Mapping[str, Any]]) -> None:
+    console.print("[b]6  Promote[/b]  the alias moves only with a signed decision that passes")
+    for kind, outcome in outcomes.items():
+        word = "[green]promoted[/green]" if outcome["promoted"] else "[red]refused[/red]"
+        console.print(f"   {kind} as champion: {word}")
+        for reason in outcome["reasons"]:
+            console.print(f"     [dim]{reason}[/dim]")
+
+
+def _where(console: Console, story: Mapping[str, Any], folder: Path, timer: _Clock, *, keep: bool) -> None:
+    spent = "  ".join(f"{name} {seconds:g}" for name, seconds in timer.seconds.items())
+    console.print(f"\n[dim]seconds: {spent}[/dim]")
+    if keep:
+        for name, address in story["addresses"].items():
+            console.print(f"   {name}: {address}")
+        console.print(f"The stack runs on; stop it with `bounds down --home {folder}`.")
+    else:
+        console.print(
+            f"The stack is stopped; `bounds up --home {folder}` shows it again, `bounds demo --keep` leaves it running."
+        )
