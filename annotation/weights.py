@@ -111,7 +111,7 @@ def rake(
         ]
         total = sum(share for _, share in found)
         columns.append([(rows, share / total) for rows, share in found])
-    weights = np.ones(n)
+    weights: NDArray[np.float64] = np.ones(n)
     done, change = 0, np.inf
     while done < iterations and change > tolerance:
         before = weights.copy()
