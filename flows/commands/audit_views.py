@@ -62,15 +62,13 @@ _COLUMNS: Any = (
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
+    from governance.audit.sentences import found, is_about_data
+
     verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]"
-    direction = finding.direction.value.removeprefix("over_")
-    limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "—"
-    grade = finding.grade.value if finding.grade else "—"
-    if not finding.families:
-        return finding.rule, direction, "—", "—", limit, grade, verdict
-    found = f"{finding.violations} of {finding.families}"
-    bounds = f"{100 * finding.low:.2f}-{100 * finding.high:.2f} %"
-    return finding.rule, direction, found, bounds, limit, grade, verdict
+    direction = "data" if is_about_data(finding) else finding.direction.value.removeprefix("over_")
+    limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
+    bounds = f"{100 * finding.low:.2f}-{100 * finding.high:.2f} %" if finding.families else "-"
+    return finding.rule, direction, found(finding), bounds, limit, finding.grade or "-", verdict
 
 
 def show_shares(shares: Sequence[Description]) -> None:

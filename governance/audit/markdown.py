@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from governance.audit.report import AuditReport
-from governance.audit.sentences import evidence_sentence, headline, notes, share, untested
+from governance.audit.sentences import counted, evidence_sentence, found, headline, notes, share, untested
 from governance.audit.verdicts import Finding
 from governance.digest import short
 
@@ -60,15 +60,12 @@ def findings_table(report: AuditReport) -> str:
 
 
 def _row(finding: Finding) -> str:
-    limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "none set"
-    direction = finding.direction.value.replace("_", "-")
-    if not finding.families:
-        return f"| {finding.rule} | {direction} | not evaluated | - | {limit} | - | - | {finding.verdict} |"
-    judge = f"{finding.judge} {short(finding.judge_digest or '', 8)}"
+    limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
+    judge = f"{finding.judge} {short(finding.judge_digest or '', 8)}" if finding.judge else "-"
+    bounds = f"{100 * finding.low:.2f} to {100 * finding.high:.2f} %" if finding.families else "-"
     return (
-        f"| {finding.rule} | {direction} | {finding.violations} of {finding.families} | "
-        f"{100 * finding.low:.2f} to {100 * finding.high:.2f} % | {limit} | {finding.grade or '-'} | {judge} | "
-        f"**{finding.verdict}** |"
+        f"| {finding.rule} | {counted(finding)} | {found(finding)} | {bounds} | {limit} | "
+        f"{finding.grade or '-'} | {judge} | **{finding.verdict}** |"
     )
 
 

@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from html import escape
 
 from governance.audit.report import AuditReport
-from governance.audit.sentences import evidence_sentence, headline, notes, share, untested
+from governance.audit.sentences import (
+    counted,
+    evidence_sentence,
+    found,
+    headline,
+    is_about_data,
+    notes,
+    share,
+    untested,
+)
 from governance.audit.verdicts import Finding
 from governance.digest import short
 
@@ -90,8 +99,8 @@ def _head(report: AuditReport) -> str:
 def _findings(report: AuditReport) -> str:
     rows = "".join(
         f'<tr><td><a href="#f{index}">{escape(finding.rule)}</a><br><span class="small">'
-        f"{'harm that got through' if finding.direction.value == 'violation' else 'harmless requests refused'}</span></td>"
-        f'<td class="n">{_found(finding)}</td><td>{_interval(finding)}</td>'
+        f"{counted(finding)}</span></td>"
+        f'<td class="n">{found(finding)}</td><td>{_interval(finding)}</td>'
         f'<td class="n">{_limit(finding)}</td><td>{finding.grade or "-"}</td><td>{_word(finding.verdict.value)}</td></tr>'
         for index, finding in enumerate(report.findings)
     )
@@ -102,18 +111,14 @@ def _findings(report: AuditReport) -> str:
     )
 
 
-def _found(finding: Finding) -> str:
-    return f"{finding.violations} of {finding.families}" if finding.families else "not evaluated"
-
-
 def _limit(finding: Finding) -> str:
-    return f"{100 * finding.limit:g} %" if finding.limit is not None else "none set"
+    return f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
 
 
 def _interval(finding: Finding) -> str:
     """The confidence bounds as a bar against the limit, and in words for who does not see it."""
     if not finding.families or finding.limit is None:
-        return "unknown"
+        return "-" if is_about_data(finding) else "unknown"
     words = f"{100 * finding.low:.2f} to {100 * finding.high:.2f} %"
     scale = max(finding.limit * 2, finding.high * 1.1, 0.01)
     low, high, limit, rate = (
@@ -133,7 +138,7 @@ def _interval(finding: Finding) -> str:
 def _detail(
     index: int, finding: Finding, prompts: Mapping[str, str], answers: Mapping[tuple[str, str], str]
 ) -> str:
-    name = f"{finding.rule} ({finding.direction.value.replace('_', '-')})"
+    name = f"{finding.rule} ({counted(finding)})"
     said = "".join(
         f"<li>{escape(sentence)}</li>"
         for sentence in (*finding.reasons, *notes(finding), evidence_sentence(finding))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from governance.audit.report import AuditReport
 from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
+from governance.tiers import Direction
 
-__all__ = ["evidence_sentence", "headline", "notes", "share", "untested"]
+__all__ = ["counted", "evidence_sentence", "found", "headline", "is_about_data", "notes", "share", "untested"]
 
 _GRADES = {
     "A": "people judged this very model's answers",
@@ -21,7 +22,7 @@ def headline(report: AuditReport) -> str:
     passed = sum(finding.is_passed for finding in report.findings)
     total = len(report.findings)
     if report.verdict is Verdict.PASS:
-        return f"All {total} rules were measured and every one stays inside its limit."
+        return f"All {total} rules were measured, and every one is kept."
     failed = sum(finding.verdict is Verdict.FAIL for finding in report.findings)
     open_ = total - passed - failed
     if report.verdict is Verdict.FAIL:
@@ -29,8 +30,33 @@ def headline(report: AuditReport) -> str:
     return f"{open_} of {total} rules are undecided and {passed} passed. What is not shown is not passed: no promotion."
 
 
+def is_about_data(finding: Finding) -> bool:
+    """Whether it is a finding about the data behind the model, which no probe gives."""
+    return finding.rule.startswith("D.")
+
+
+def counted(finding: Finding) -> str:
+    """What the finding counts, in plain words."""
+    if is_about_data(finding):
+        return "data behind the model"
+    return (
+        "harm that got through" if finding.direction is Direction.VIOLATION else "harmless requests refused"
+    )
+
+
+def found(finding: Finding) -> str:
+    """How many families violate; data rules are kept or broken as a whole."""
+    if finding.families:
+        return f"{finding.violations} of {finding.families}"
+    if is_about_data(finding) and finding.verdict is not Verdict.UNDECIDED:
+        return "kept" if finding.is_passed else "broken"
+    return "not evaluated"
+
+
 def evidence_sentence(finding: Finding) -> str:
     """What a finding rests on."""
+    if is_about_data(finding):
+        return "checked on the batches of the release that the model names"
     if finding.grade is None:
         return "nothing was judged"
     return f"grade {finding.grade}: {_GRADES[finding.grade]}"
@@ -69,13 +95,17 @@ def notes(finding: Finding) -> list[str]:
 
 def untested(report: AuditReport) -> list[str]:
     """What this audit says nothing about."""
-    said = [f"{finding.rule}: {finding.reasons[0]}" for finding in report.findings if not finding.families]
+    said = [
+        f"{finding.rule}: {finding.reasons[0]}"
+        for finding in report.findings
+        if not finding.families and finding.verdict is Verdict.UNDECIDED
+    ]
     uncovered = report.as_json()["risks"]["uncovered"]
     if uncovered:
         said.append(f"risks of the taxonomy without a measured rule: {', '.join(uncovered)}")
     if report.personas == ("none",):
         said.append("no persona: the model was asked as it is, not personalised")
-    said.append(
-        "alignment by stratum, and the data behind the model, are findings of their own and not part of this table"
-    )
+    if not any(map(is_about_data, report.findings)):
+        said.append("the data behind the model")
+    said.append("alignment by stratum: whether the model agrees with each group of people")
     return said
