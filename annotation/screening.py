@@ -21,9 +21,11 @@ PREFILTER: Final = r"@|://|(?i:www\.)|\d[ .()/:-]{0,3}\d|\d\w*[ ,]|[ ,]\d"
 
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_]{2,24}(?![\w-])")
 _URL: Final = re.compile(r"(?:https?://|www\.)[^\s<>\"']{3,}", re.IGNORECASE)
-# E.164 numbers have up to 15 digits; below 9 a run of digits is more often a quantity or a year range.
-_PHONE: Final = re.compile(r"(?<![\w.,/-])(?:\+\d|\(0?\d|0)(?:[ ()/.-]{0,2}\d){7,14}(?![\w-])")
-_US_PHONE: Final = re.compile(r"(?<![\w.,/-])\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}(?![\w-])")
+# E.164 numbers have up to 15 digits; below 10 a national run of digits is more often a quantity or a date.
+_PHONE: Final = re.compile(
+    r"(?<![\w.,/-])(?<!\d )(?:(?:\+\d|\(\+?\d)(?:[ ()/.-]{0,2}\d){7,14}|\(?0(?!\.)(?:[ ()/.-]{0,2}\d){9,13})(?![\w-])"
+)
+_US_PHONE: Final = re.compile(r"(?<![\w.,/-])(?<!\d )\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}(?![\w-])")
 _CARD: Final = re.compile(r"(?<![\w-])(?:\d[ -]?){12,18}\d(?![\w-])")
 _IBAN: Final = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}")
 # Characters of an IBAN by country (ISO 13616 registry, release 99).
@@ -43,10 +45,9 @@ _UK_NINO: Final = re.compile(
     r"(?<!\w)(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?(?:\d\d ?){3}[A-D](?!\w)"
 )
 _STREET: Final = re.compile(
-    r"\b\d{1,5}[a-z]?,? (?:[^\W\d_][\w'\u2019.-]* ){1,3}(?:street|st|road|rd|avenue|ave|lane|ln|drive|boulevard|blvd|square|terrace)\b"
-    r"|\b[^\W\d_][\w.-]*(?:straße|strasse|str\.|weg|platz|gasse) \d{1,4}[a-z]?\b"
-    r"|\b(?:rue|calle|via|avenida) (?:[^\W\d_][\w'\u2019.-]* ?){1,4},? \d{1,4}\b",
-    re.IGNORECASE,
+    r"\b\d{1,5}[a-z]?,? (?:[A-Z][\w'.-]* ){1,3}(?i:street|st|road|rd|avenue|ave|lane|ln|drive|boulevard|blvd|square)\b"
+    r"|\b[A-Z\u00c4\u00d6\u00dc][\w.-]*(?:stra\u00dfe|strasse|str\.|weg|platz|gasse) \d{1,4}[a-z]?\b"
+    r"|\b(?i:rue|calle|via|avenida) (?:[\w'.-]+ ){0,3}[A-Z][\w'.-]*,? \d{1,4}\b"
 )
 
 

@@ -21,7 +21,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -59,7 +58,6 @@ _TABLES: Final = {On.ROWS: ROWS, On.JUDGEMENTS: JUDGED, On.FIGURES: _FIGURES}
 _CONNECTIONS: Final[dict[str, duckdb.DuckDBPyConnection]] = {}
 # INVARIANT: no value of a row enters GX's result or its pages; they count, and quarantine shows.
 _RESULT_FORMAT: Final[dict[str, Any]] = {"result_format": "BASIC", "partial_unexpected_count": 0}
-_NUMBERS: Final = count()
 _SCHEME: Final = "boundsduckdb"
 sa.dialects.registry.register(_SCHEME, __name__, "DuckDBDialect")
 
@@ -185,6 +183,7 @@ def run(validated: Validated, *, docs_folder: Path | None = None) -> GxResult:
         raise OutsideError(f"Great Expectations could not judge the batch: {error}") from error
     finally:
         connection.close()
+        _CONNECTIONS.pop(_address(connection), None)
     require_agreement(validated, result)
     return result
 
@@ -291,8 +290,9 @@ def _counts(checks: Sequence[Check], results: Sequence[Any]) -> tuple[RuleCount,
         for result in suite.results:
             key = result.expectation_config.meta["key"]
             # GX says nothing at all about a table without rows: nothing there can be unexpected.
-            empty = result.success and not result.result.get("element_count")
-            count = result.result.get("unexpected_count", 0 if empty else None)
+            count = result.result.get("unexpected_count")
+            if count is None and result.success and result.result.get("element_count") == 0:
+                count = 0
             if count is None:
                 raise OutsideError(
                     f"Great Expectations gave no count for {key}: {str(result.exception_info)[-300:]}"
@@ -365,7 +365,7 @@ def _context() -> Any:
 
 def _on_duckdb(connection: duckdb.DuckDBPyConnection) -> tuple[Any, dict[On, BatchDefinition[Any]]]:
     context = _context()
-    address = f"{_SCHEME}:///{next(_NUMBERS)}"
+    address = _address(connection)
     _CONNECTIONS[address] = connection
     source = context.data_sources.add_duckdb(name="bounds", connection_string=address)
     present = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
@@ -374,6 +374,11 @@ def _on_duckdb(connection: duckdb.DuckDBPyConnection) -> tuple[Any, dict[On, Bat
         for table, name in _TABLES.items()
         if name in present
     }
+
+
+def _address(connection: duckdb.DuckDBPyConnection) -> str:
+    """The connection string under which GX finds an open connection again."""
+    return f"{_SCHEME}:///{id(connection)}"
 
 
 def _site(folder: Path) -> dict[str, Any]:
