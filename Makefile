@@ -33,7 +33,7 @@ $(LS)/.stamp: infra/label-studio.lock | $(if $(filter .tools/bin/uv,$(UV)),.tool
 	@touch $@
 
 setup: $(VENV)/.stamp $(LS)/.stamp ## build .venv and Label Studio's own environment from the locks
-	@$(BIN)/python -m infra.stack.label_studio_template
+	@$(BIN)/python -m infra.stack template
 
 demo: setup ## the whole way once on real servers; DEMO="--keep --data FILE" adds options
 	$(BIN)/bounds demo $(DEMO)

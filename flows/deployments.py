@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -186,17 +185,6 @@ async def _apply(client: PrefectClient, entry: Deployment, flow: str, schema: Pa
     return f"{flow}/{entry.name}"
 
 
-def _present(deployments: Sequence[Deployment]) -> list[Deployment]:
-    """Those whose module is there; the others are named on standard error."""
-    present = []
-    for entry in deployments:
-        if importlib.util.find_spec(entry.entrypoint.rpartition(".")[0]):
-            present.append(entry)
-        else:
-            sys.stderr.write(f"left out: {entry.name}, for {entry.entrypoint} is not there\n")
-    return present
-
-
 def main(argv: Sequence[str]) -> int:
     """Run the command; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m flows.deployments", description=__doc__)
@@ -205,7 +193,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     try:
         settings = load_settings()
-        deployments = _present(read_deployments(options.file, [site.id for site in settings.sites]))
+        deployments = read_deployments(options.file, [site.id for site in settings.sites])
         pools = [*(site.work_pool for site in settings.sites), "central"]
         for name in asyncio.run(apply(deployments, pools)):
             sys.stdout.write(f"{name}\n")

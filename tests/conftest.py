@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.support.label_studio"]
+pytest_plugins = ["tests.support.label_studio", "tests.support.stack"]
