@@ -104,6 +104,7 @@ def append_events(
     cursor: str,
     *,
     now: datetime,
+    digests: Sequence[str] | None = None,
 ) -> None:
     """Record the events of a stored chunk and move the cursor, in one transaction; idempotent.
 
@@ -115,6 +116,7 @@ def append_events(
         chunk: Digest of the chunk; None where there are no events and only the cursor moves.
         cursor: Where the next read begins.
         now: Recorded with the chunk.
+        digests: The digests of the events, where the caller has them already.
 
     Raises:
         ValueError: An event is of another site or source, or events come without a chunk.
@@ -126,6 +128,7 @@ def append_events(
     for event in events:
         if (event.site, event.source) != (site, source):
             raise ValueError(f"{event.ref} is of {event.site}/{event.source}, not of {site}/{source}")
+    named = [event.digest for event in events] if digests is None else digests
     rows = [
         {
             "site": site,
@@ -134,11 +137,11 @@ def append_events(
             "revision": event.revision,
             "version": event.version,
             "kind": str(event.kind),
-            "digest": event.digest,
+            "digest": digest,
             "chunk": chunk,
             "position": position,
         }
-        for position, event in enumerate(events)
+        for position, (event, digest) in enumerate(zip(events, named, strict=True))
     ]
     with db.write() as connection:
         if rows:

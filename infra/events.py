@@ -14,7 +14,7 @@ from datetime import datetime
 
 from annotation.events import EventPage, RawEvent
 from annotation.ports import ObjectStore
-from governance.digest import canonical, digest_set
+from governance.digest import canonical, digest_bytes, digest_set
 from governance.errors import DigestError, OutsideError
 from infra import collected
 from infra.database import Database
@@ -32,11 +32,24 @@ def write_events(
 ) -> int:
     """Store a page of events and move the cursor behind it; idempotent. Returns how many events were new."""
     held = set(collected.stored(db, site, source, [event.ref for event in page.events]))
-    new = [event for event in page.events if (event.ref, event.revision, event.digest) not in held]
-    chunk = None
-    if new:
-        chunk = store.put(prefix_of(site), b"".join(canonical(event.as_json()) + b"\n" for event in new))
-    collected.append_events(db, site, source, new, chunk, page.cursor, now=now)
+    # The stored line is the event's canonical JSON, so its digest is the event's.
+    lines = [canonical(event.as_json()) for event in page.events]
+    new = [
+        (event, line, digest)
+        for event, line, digest in zip(page.events, lines, map(digest_bytes, lines), strict=True)
+        if (event.ref, event.revision, digest) not in held
+    ]
+    chunk = store.put(prefix_of(site), b"".join(line + b"\n" for _, line, _ in new)) if new else None
+    collected.append_events(
+        db,
+        site,
+        source,
+        [event for event, _, _ in new],
+        chunk,
+        page.cursor,
+        now=now,
+        digests=[digest for _, _, digest in new],
+    )
     return len(new)
 
 
@@ -58,10 +71,9 @@ def read_events(store: ObjectStore, db: Database, site: str | None = None) -> It
         for position, expected in entries:
             if position >= len(lines):
                 raise OutsideError(f"{place}: holds no line {position}")
-            event = RawEvent.from_json(json.loads(lines[position]))
-            if event.digest != expected:
-                raise DigestError(f"{place} line {position}", expected=expected, actual=event.digest)
-            yield event
+            if (actual := digest_bytes(lines[position])) != expected:
+                raise DigestError(f"{place} line {position}", expected=expected, actual=actual)
+            yield RawEvent.from_json(json.loads(lines[position]))
 
 
 def events_digest(db: Database, site: str | None = None) -> str:
