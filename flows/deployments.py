@@ -12,12 +12,11 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
-from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.flows import load_flow_arguments_from_entrypoint
@@ -40,11 +39,6 @@ class _Wire(BaseModel):
 
 class _Pool(_Wire):
     name: str
-
-
-class _Limit(_Wire):
-    limit: int = Field(ge=1)
-    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] = "ENQUEUE"
 
 
 class _Schedule(_Wire):
@@ -74,7 +68,6 @@ class Deployment(_Wire):
     description: str | None = None
     tags: tuple[str, ...] = ()
     parameters: dict[str, Any] = Field(default_factory=dict)
-    concurrency_limit: _Limit | None = None
     schedules: tuple[_Schedule, ...] = ()
 
 
@@ -162,7 +155,6 @@ def _source(entrypoint: str) -> tuple[str, ParameterSchema]:
 
 
 async def _apply(client: PrefectClient, entry: Deployment, flow: str, schema: ParameterSchema) -> str:
-    limit = entry.concurrency_limit
     await client.create_deployment(
         flow_id=await client.create_flow_from_name(flow),
         name=entry.name,
@@ -174,12 +166,6 @@ async def _apply(client: PrefectClient, entry: Deployment, flow: str, schema: Pa
         entrypoint=entry.entrypoint,
         work_pool_name=entry.work_pool.name,
         schedules=[schedule.create() for schedule in entry.schedules],
-        concurrency_limit=limit.limit if limit else None,
-        concurrency_options=ConcurrencyOptions(
-            collision_strategy=ConcurrencyLimitStrategy(limit.collision_strategy)
-        )
-        if limit
-        else None,
         pull_steps=[],
     )
     return f"{flow}/{entry.name}"

@@ -271,6 +271,9 @@ class Blueprint:
                 "--install-policy",
                 "never",
                 "--no-create-pool-if-not-found",
+                # A site does one thing at a time: what is scheduled over a long run waits for it.
+                "--limit",
+                "2" if pool == CENTRAL_POOL else "1",
             ],
             self._prefect_env(),
             ready=ready,
@@ -285,7 +288,6 @@ class Blueprint:
             "PREFECT_HOME": str(home / "prefect"),
             "PREFECT_API_URL": f"{self.url('prefect')}/api",
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect' / 'prefect.db'}",
-            "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
