@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
 
-from governance.policy.domain import MICRO, Choices, Domain, Interval, Nothing, contains, grid_ends
-from governance.policy.model import EffectiveDimension, EffectivePolicy, Narrowing, values_of
+from governance.policy.domain import MICRO, Choices, Domain, Interval, Nothing, contains, grid_ends, to_micro
+from governance.policy.model import EffectiveDimension, EffectivePolicy, Narrowing, holds, values_of
+from governance.policy.stairs import Stairs, make_stairs
 
 __all__ = [
     "MISSING_CONTEXT",
@@ -60,6 +61,9 @@ class Cell:
     left: Domain
     permit: Verdict
     kept: dict[tuple[type, Any], Verdict]
+    mentioned: frozenset[str | bool]
+    stairs: Stairs | None
+    denials: dict[int, Verdict]
     low: float
     high: float
     whole_step: int  # 0 when the quick test for numbers does not apply
@@ -96,7 +100,7 @@ class Decider:
             if cell.whole_step:
                 if value.__class__ is int and cell.low <= value <= cell.high and not value % cell.whole_step:
                     return cell.permit
-                return cell.judge(value)
+                return _judge_number(cell, value)
             return cell.kept[value.__class__, value]
         except (KeyError, TypeError):
             return self._decide_first(dimension, value, context)
@@ -105,11 +109,17 @@ class Decider:
         cell = self.cell(dimension, context)
         if isinstance(cell, Verdict):
             return cell
-        verdict = cell.judge(value)
-        # Only members of the declared finite set are kept: anything else could be made up without end.
-        if cell.dimension.kind in {"choice", "flag"} and _is_declared(cell.dimension, value):
-            cell.kept[value.__class__, value] = verdict
-        return verdict
+        if cell.dimension.kind == "range":
+            return _judge_number(cell, value)
+        if cell.dimension.kind == "text" or (value.__class__ is not str and value.__class__ is not bool):
+            return cell.judge(value)
+        # No rule tells words apart that nobody mentions: one of them stands for all, so that made-up words
+        # neither fill the memory nor cost more than a look-up.
+        stand_in = "" if value.__class__ is str and value not in cell.mentioned else value
+        key = (value.__class__, stand_in)
+        if key not in cell.kept:
+            cell.kept[key] = cell.judge(stand_in)
+        return cell.kept[key]
 
     def cell(self, dimension: str, context: Mapping[str, str] = _EMPTY) -> Cell | Verdict:
         """The cell of a dimension and context, or the denial where there is none."""
@@ -141,6 +151,7 @@ def _no_key(_context: Mapping[str, str]) -> None:
 
 def _make_cell(dimension: EffectiveDimension, context: Mapping[str, str], policy: EffectivePolicy) -> Cell:
     left = dimension.allowed(context, policy.context)
+    holding = [n for n in dimension.narrowings if holds(n.when, context)]
     low = high = 0.0
     whole_step = 0
     if isinstance(left, Interval):
@@ -160,15 +171,35 @@ def _make_cell(dimension: EffectiveDimension, context: Mapping[str, str], policy
         document=f"{declaring.id}@{declaring.version}",
         reason="inside what every tier left",
     )
-    return Cell(dimension, context, left, permit, {}, low, high, whole_step)
-
-
-def _is_declared(dimension: EffectiveDimension, value: object) -> bool:
-    return any(
-        isinstance(n.domain, Choices) and not n.domain.excluding and contains(n.domain, value)
-        for n in dimension.narrowings
-        if n.rule.startswith("dimension.")
+    return Cell(
+        dimension=dimension,
+        context=context,
+        left=left,
+        permit=permit,
+        kept={},
+        mentioned=frozenset(v for n in holding if isinstance(n.domain, Choices) for v in n.domain.values),
+        stairs=make_stairs(holding) if dimension.kind == "range" else None,
+        denials={},
+        low=low,
+        high=high,
+        whole_step=whole_step,
     )
+
+
+def _judge_number(cell: Cell, value: object) -> Verdict:
+    """The verdict on a number; the excluding narrowing is found by bisection, whatever their number."""
+    micro = to_micro(value)
+    if micro is None or cell.stairs is None:
+        return cell.judge(value)
+    left = cell.left
+    if isinstance(left, Interval) and left.low <= micro <= left.high and not micro % left.step:
+        return cell.permit
+    position = cell.stairs.excluding(micro)
+    if position is None:
+        return _denial(cell, value)
+    if position not in cell.denials:
+        cell.denials[position] = _denied_by(cell.dimension.id, cell.stairs.narrowings[position])
+    return cell.denials[position]
 
 
 def _denial(cell: Cell, value: object) -> Verdict:

@@ -231,16 +231,17 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sorted(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        members = [_sorted(inner) for inner in value]
-        return sorted(
-            members,
-            key=lambda member: (
-                (str(member.get("id", "")), canonical(member))
-                if isinstance(member, dict)
-                else ("", canonical(member))
-            ),
-        )
+        return sorted(map(_sorted, value), key=_order)
     return value
+
+
+def _order(member: Any) -> tuple[str, bytes]:
+    """Order within a list: by id where members have one, else by text."""
+    if isinstance(member, str):
+        return member, b""
+    if isinstance(member, dict) and "id" in member:
+        return member["id"], b""
+    return "", canonical(member)
 
 
 def document_digest(document: PolicyDocument) -> str:
