@@ -14,14 +14,23 @@ __all__ = ["NO_PERSONA", "Persona", "Request", "Response", "Subject"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persona:
-    """A person's resolved settings under which the model answers; without any, the model as it is."""
+    """A person's resolved settings under which the model answers; without any, the model as it is.
+
+    Attributes:
+        id: Unique within a plan.
+        settings: For models that take settings as such.
+        prompt: The same as text, for models that are told in a system turn.
+    """
 
     id: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    prompt: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Id and settings."""
-        return {"id": self.id, "settings": dict(self.settings)}
+        """Id, settings, and the system text where there is one."""
+        return {"id": self.id, "settings": dict(self.settings)} | (
+            {"prompt": self.prompt} if self.prompt else {}
+        )
 
 
 NO_PERSONA = Persona(id="none")

@@ -1,0 +1,221 @@
+"""An endpoint as the subject: every fault a server can have, and a process killed in the middle, again and again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from governance.audit.probes import Expectation, Probe, Turn
+from governance.audit.responses import Persona, Request
+from governance.errors import InputError
+from infra.endpoints import Endpoint, EndpointSubject
+from infra.evidence import Evidence, EvidenceRow
+from infra.pacing import retry_after
+from tests.support.endpoint import stub_endpoint
+
+
+def requests(*prompts, persona=None):
+    return [
+        Request(
+            probe=Probe(
+                id=f"p{index}",
+                family=f"f{index}",
+                turns=(Turn(role="user", text=prompt),),
+                expectation=Expectation.REFUSE,
+                rules=frozenset({"T1.harm"}),
+            ),
+            **({"persona": persona} if persona else {}),
+        )
+        for index, prompt in enumerate(prompts)
+    ]
+
+
+def subject(stub, tmp_path, **settings):
+    fields = {"timeout": 2.0, "attempts": 3, "in_flight": 8} | settings
+    endpoint = Endpoint(url=stub.url, model="scripted", **fields)
+    return EndpointSubject(endpoint, evidence=tmp_path / "evidence.db")
+
+
+def test_every_request_gets_its_answer_and_is_asked_once(tmp_path):
+    prompts = [f"question {i}" for i in range(200)]
+    with stub_endpoint() as stub:
+        asked = subject(stub, tmp_path)
+        answers = {r.probe: r.text for r in asked.respond(requests(*prompts))}
+        assert answers == {f"p{i}": f"answer to question {i}" for i in range(200)}
+        assert set(stub.asked.values()) == {1}
+        assert (asked.accounts.asked, asked.accounts.completion_tokens) == (200, 1000)
+        again = subject(stub, tmp_path)
+        assert {r.probe: r.text for r in again.respond(requests(*prompts))} == answers
+        assert (again.accounts.asked, again.accounts.resumed) == (0, 200)
+        assert sum(stub.asked.values()) == 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "text", "error"),
+    [
+        ("flapping", "answer to flapping", None),
+        ("dead", None, "HTTP 500"),
+        ("forbidden", None, "HTTP 403"),
+        ("moved", None, "HTTP 302"),
+        ("nonsense", None, "the answer is not a chat completion"),
+        ("list", None, "the answer is not a chat completion"),
+        ("huge", None, "the answer is larger than 1000000 bytes"),
+        ("truncated", None, "the answer was cut off"),
+        ("empty", "", None),
+        ("null", "", None),
+        ("surrogate", "a?b", None),
+    ],
+)
+def test_faults_are_answers_with_a_reason(tmp_path, fault, text, error):
+    with stub_endpoint() as stub:
+        asked = subject(stub, tmp_path)
+        good, bad = asked.respond(requests("fine", fault))
+        assert good.text == "answer to fine"
+        assert (bad.text, bad.error) == (text, error)
+        assert dict(asked.accounts.errors) == ({error: 1} if error else {})
+
+
+def test_a_slow_answer_times_out_and_nothing_else_waits_for_it(tmp_path):
+    with stub_endpoint() as stub:
+        asked = subject(stub, tmp_path, timeout=0.3, attempts=1)
+        begin = time.perf_counter()
+        answers = list(asked.respond(requests("slow", *[f"q{i}" for i in range(20)])))
+        assert time.perf_counter() - begin < 3
+        assert answers[0].error == "timed out"
+        assert all(answer.text for answer in answers[1:])
+
+
+def test_a_storm_of_429_halves_the_pace_and_loses_nothing(tmp_path):
+    with stub_endpoint(delay=0.005) as stub:
+        stub.storm_left = 60
+        asked = subject(stub, tmp_path, in_flight=32, attempts=2)
+        answers = list(asked.respond(requests(*[f"q{i}" for i in range(150)])))
+        assert all(answer.text for answer in answers)
+        assert asked.accounts.throttled == 60
+
+
+def test_nobody_there(tmp_path):
+    endpoint = Endpoint(url="http://127.0.0.1:9/v1", model="none", attempts=1)
+    (answer,) = EndpointSubject(endpoint, evidence=tmp_path / "e.db").respond(requests("hello"))
+    assert answer.error == "no connection"
+
+
+def test_errors_are_kept_and_asked_again_on_request(tmp_path):
+    with stub_endpoint() as stub:
+        first = subject(stub, tmp_path, attempts=1)
+        assert [a.error for a in first.respond(requests("flapping"))] == ["HTTP 500"]
+        assert [a.error for a in subject(stub, tmp_path, attempts=1).respond(requests("flapping"))] == [
+            "HTTP 500"
+        ]
+        assert stub.asked["flapping"] == 1
+        endpoint = Endpoint(url=stub.url, model="scripted")
+        again = EndpointSubject(endpoint, evidence=tmp_path / "evidence.db", retry_errors=True)
+        assert [a.text for a in again.respond(requests("flapping"))] == ["answer to flapping"]
+
+
+def test_sampling_and_persona_are_sent_and_are_part_of_the_identity(tmp_path):
+    with stub_endpoint() as stub:
+        warm = Persona(id="warm", prompt="Use a warm tone.")
+        asked = subject(stub, tmp_path, temperature=0.7, seed=5, max_tokens=9, key="secret")
+        list(asked.respond(requests("hi", persona=warm)))
+        (body,) = stub.bodies
+        assert body["messages"][0] == {"role": "system", "content": "Use a warm tone."}
+        assert (body["temperature"], body["seed"], body["max_tokens"], body["stream"]) == (0.7, 5, 9, False)
+        assert asked.digest != subject(stub, tmp_path, temperature=0.8, seed=5, max_tokens=9).digest
+        assert (
+            asked.digest == subject(stub, tmp_path, temperature=0.7, seed=5, max_tokens=9, in_flight=2).digest
+        )
+        assert "secret" not in repr(asked.endpoint)
+        assert b"secret" not in (tmp_path / "evidence.db").read_bytes()
+
+
+def test_never_more_in_flight_than_allowed(tmp_path):
+    with stub_endpoint(delay=0.01) as stub:
+        list(subject(stub, tmp_path, in_flight=5).respond(requests(*[f"q{i}" for i in range(60)])))
+        assert stub.most_in_flight <= 5
+
+
+def test_a_rate_limit_is_kept(tmp_path):
+    with stub_endpoint() as stub:
+        begin = time.perf_counter()
+        list(subject(stub, tmp_path, per_second=50).respond(requests(*[f"q{i}" for i in range(26)])))
+        assert time.perf_counter() - begin >= 0.5
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from infra.endpoints import Endpoint, EndpointSubject
+from tests.infra.test_endpoints import requests
+endpoint = Endpoint(url=sys.argv[1], model="scripted", in_flight=8)
+list(EndpointSubject(endpoint, evidence=Path(sys.argv[2])).respond(requests(*[f"q{i}" for i in range(400)])))
+"""
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_again_and_again_it_loses_and_doubles_nothing(tmp_path, times):
+    root = Path(__file__).parents[2]
+    with stub_endpoint(delay=0.02) as stub:
+        file = tmp_path / "killed.db"
+        kills = 0
+        for _ in range(times):
+            child = subprocess.Popen(
+                [sys.executable, "-c", CHILD, stub.url, str(file)],
+                cwd=root,
+                env=os.environ | {"PYTHONPATH": str(root)},
+            )
+            before = sum(stub.asked.values())
+            while child.poll() is None and sum(stub.asked.values()) < before + 35:
+                time.sleep(0.005)
+            if child.poll() is None:
+                child.send_signal(signal.SIGKILL)
+                kills += 1
+            child.wait()
+        endpoint = Endpoint(url=stub.url, model="scripted", in_flight=8)
+        prompts = [f"q{i}" for i in range(400)]
+        last = EndpointSubject(endpoint, evidence=file)
+        after = list(last.respond(requests(*prompts)))
+        assert last.accounts.resumed > 0
+        # What was kept is not asked again: only what was in flight, or came in the last moments, is.
+        assert sum(stub.asked.values()) <= 400 + kills * 60
+        undisturbed = list(
+            EndpointSubject(endpoint, evidence=tmp_path / "whole.db").respond(requests(*prompts))
+        )
+        assert kills >= 2
+        assert after == undisturbed
+        assert len(after) == 400
+
+
+def test_evidence_keeps_the_first_answer(tmp_path):
+    with Evidence(tmp_path / "e.db") as evidence:
+        evidence.add([EvidenceRow(request="r", text="first", error=None, attempts=1)])
+        evidence.add([EvidenceRow(request="r", text="second", error=None, attempts=1)])
+        assert evidence.find(["r", "absent"])["r"].text == "first"
+
+
+def test_another_file_is_no_evidence(tmp_path):
+    (tmp_path / "e.db").write_text("hello " * 1000)
+    with pytest.raises(InputError, match="not an evidence file"):
+        Evidence(tmp_path / "e.db")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("2", 2.0), ("0", 0.0), ("-5", 0.0), ("1e9", 120.0), ("nan", None), ("soon", None), ("", None), (None, None),
+     ("Tue, 02 Jun 2026 12:00:30 GMT", 30.0)],
+)  # fmt: skip
+def test_retry_after(header, seconds):
+    assert retry_after(header, now=datetime(2026, 6, 2, 12, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize("fields", [{"url": "ftp://x"}, {"url": "http://x", "in_flight": 0}])
+def test_settings_that_cannot_work(fields):
+    with pytest.raises(InputError):
+        Endpoint(model="m", **fields)
