@@ -25,6 +25,8 @@ __all__ = ["MISSING", "AgreementReport", "GroupReport", "assess"]
 
 MISSING: Final = "(missing)"
 MAX_COHEN: Final = 12
+_SPREAD: Final = 4
+_FEW: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,43 +139,73 @@ class _Coded:
 
 
 def _codes(column: pl.Series) -> tuple[NDArray[np.int64], list[Any]]:
+    """Every value as its position among the sorted different values."""
+    dtype = column.dtype
+    if dtype.is_integer() and len(column):
+        # Whole numbers in a narrow range need no sorting: an offset and the numbers that occur.
+        numbers = column.cast(pl.Int64).to_numpy()
+        low, high = int(numbers.min()), int(numbers.max())
+        if high - low < _SPREAD * len(numbers) + 1024:
+            shifted = numbers - low
+            present = np.bincount(shifted, minlength=high - low + 1) > 0
+            position = np.cumsum(present) - 1
+            return position[shifted].astype(np.int64), (np.flatnonzero(present) + low).tolist()
     uniques = column.unique().sort()
-    kind = uniques.dtype
+    if len(uniques) <= _FEW and dtype.is_numeric():
+        return np.searchsorted(uniques.to_numpy(), column.to_numpy()).astype(np.int64), uniques.to_list()
     lookup = pl.DataFrame({"value": uniques, "code": pl.Series(range(len(uniques)), dtype=pl.Int64)})
-    coded = pl.DataFrame({"value": column.cast(kind)}).join(
-        lookup, on="value", how="left", maintain_order="left"
-    )
+    coded = pl.DataFrame({"value": column}).join(lookup, on="value", how="left", maintain_order="left")
     return coded["code"].to_numpy().astype(np.int64), uniques.to_list()
 
 
+def _first_of_each(
+    items: NDArray[np.int64], annotators: NDArray[np.int64], n_annotators: int
+) -> NDArray[np.bool_]:
+    """(J,) whether a row is the first of its item and annotator."""
+    keys = items * n_annotators + annotators
+    cells = int(keys.max()) + 1 if len(keys) else 0
+    if cells < _SPREAD * len(keys) + 1024 and int(np.bincount(keys, minlength=1).max()) <= 1:
+        return np.ones(len(keys), dtype=bool)
+    first = np.zeros(len(keys), dtype=bool)
+    first[np.unique(keys, return_index=True)[1]] = True
+    return first
+
+
 def _code(frame: pl.DataFrame, *, level: Level) -> _Coded:
-    known = frame.filter(pl.all_horizontal(pl.col("item", "annotator", "value").is_not_null()))
-    first = known.unique(["item", "annotator"], keep="first", maintain_order=True)
-    numeric = first["value"].dtype.is_numeric()
+    needed = ["item", "annotator", "value"]
+    known = frame
+    if any(frame[name].null_count() for name in needed):
+        known = frame.filter(pl.all_horizontal(pl.col(needed).is_not_null()))
+    numeric = known["value"].dtype.is_numeric()
     if not numeric and level is not Level.NOMINAL:
         raise RecordError(
             f"the {level} level needs numbers",
             field="value",
-            value=first["value"].first() if len(first) else None,
+            value=known["value"].first() if len(known) else None,
             expected="numbers, or the nominal level",
         )
-    items, item_names = _codes(first["item"])
-    annotators, annotator_names = _codes(first["annotator"].cast(pl.String))
-    codes, categories = _codes(first["value"].cast(pl.Float64) if numeric else first["value"].cast(pl.String))
-    if level is Level.RATIO and numeric and categories and categories[0] < 0:
+    items, item_names = _codes(known["item"])
+    annotators, annotator_names = _codes(known["annotator"])
+    first = _first_of_each(items, annotators, max(1, len(annotator_names)))
+    repeated = len(known) - int(first.sum())
+    if repeated:
+        known, items, annotators = known.filter(pl.Series(first)), items[first], annotators[first]
+    values = known["value"].cast(pl.Float64 if numeric else pl.String)
+    codes, categories = _codes(values)
+    if level is Level.RATIO and categories and categories[0] < 0:
         raise RecordError(
             "the ratio level has a true zero", field="value", value=categories[0], expected="numbers from 0"
         )
     return _Coded(
-        frame=first,
+        frame=known,
         items=items,
         annotators=annotators,
         codes=codes,
         n_items=len(item_names),
-        names=tuple(annotator_names),
+        names=tuple(str(name) for name in annotator_names),
         categories=tuple(categories),
-        missing=len(frame) - len(known),
-        repeated=len(known) - len(first),
+        missing=len(frame) - len(known) - repeated,
+        repeated=repeated,
     )
 
 

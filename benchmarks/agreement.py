@@ -1,0 +1,193 @@
+"""Agreement with 1,000 bootstraps against peers, in one run: CPU seconds, peak memory, ratios.
+
+    python benchmarks/agreement.py [--items 100000 1000000] [--peer-python PATH] [--limit 600]
+
+Peers (``krippendorff``, GPL, and a loop over it) run in an environment of their own, given by
+``--peer-python``; without it they are skipped, and the output says so. A peer that passes the limit is
+stopped and its time is extrapolated from the replicates it finished, which the output says too.
+Every measurement is a process of its own. Five annotators, four categories, agreement about 0.5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPLICATES = 1000
+ANNOTATORS = 5
+CATEGORIES = 4
+
+
+def judgements(items: int):
+    import numpy as np
+
+    generator = np.random.default_rng(items)
+    truth = generator.integers(0, CATEGORIES, size=items)
+    kept = generator.random((items, ANNOTATORS)) < 0.7
+    return np.where(kept, truth[:, None], generator.integers(0, CATEGORIES, size=(items, ANNOTATORS)))
+
+
+def measured(work):
+    before = time.process_time()
+    result = work()
+    return time.process_time() - before, result
+
+
+def ours(items: int, _limit: float):
+    from annotation.agreement import Level, alpha
+    from annotation.agreement_bootstrap import alpha_interval
+    from annotation.patterns import histogram_of_matrix
+
+    codes = judgements(items)
+    categories = tuple(float(category) for category in range(CATEGORIES))
+
+    def work():
+        patterns = histogram_of_matrix(codes, categories=categories)
+        interval = alpha_interval(patterns, Level.NOMINAL, replicates=REPLICATES, seed=1)
+        return alpha(patterns, Level.NOMINAL).value, interval.low, interval.high
+
+    seconds, (value, low, high) = measured(work)
+    return {"cpu": seconds, "alpha": value, "low": low, "high": high}
+
+
+def ours_long(items: int, _limit: float):
+    import numpy as np
+    import polars as pl
+
+    from annotation.agreement_report import assess
+
+    codes = judgements(items)
+    frame = pl.DataFrame(
+        {
+            "item": np.repeat(np.arange(items), ANNOTATORS),
+            "annotator": np.tile(np.arange(ANNOTATORS), items),
+            "value": codes.ravel().astype(float),
+            "group": np.tile(np.array(["x", "x", "x", "y", "y"]), items),
+        }
+    )
+    seconds, report = measured(lambda: assess(frame, by=["group"], replicates=REPLICATES, seed=1))
+    return {
+        "cpu": seconds,
+        "alpha": report.alpha.value,
+        "low": report.interval.low,
+        "high": report.interval.high,
+    }
+
+
+def naive(items: int, _limit: float):
+    """The definition in Python, alpha only: what one writes first."""
+    from collections import Counter
+
+    rows = judgements(items).tolist()
+
+    def work():
+        observed, margins, n = 0.0, Counter(), 0
+        for row in rows:
+            counts = Counter(row)
+            m = len(row)
+            observed += (m * m - sum(count * count for count in counts.values())) / (m - 1)
+            margins.update(counts)
+            n += m
+        chance = (n * n - sum(count * count for count in margins.values())) / (n - 1)
+        return 1 - observed / chance
+
+    seconds, value = measured(work)
+    return {"cpu": seconds * (REPLICATES + 1), "alpha": value, "note": "one alpha measured, times 1,001"}
+
+
+def krippendorff(items: int, limit: float):
+    """The package, once and in a loop over resampled items (value counts, its fast form)."""
+    import krippendorff as package
+    import numpy as np
+
+    codes = judgements(items)
+    counts = np.stack([(codes == category).sum(axis=1) for category in range(CATEGORIES)], axis=1)
+
+    def one(table):
+        return package.alpha(value_counts=table, level_of_measurement="nominal")
+
+    once, value = measured(lambda: one(counts))
+    generator = np.random.default_rng(1)
+    start, replicates = time.process_time(), []
+    while len(replicates) < REPLICATES and time.process_time() - start < limit:
+        replicates.append(one(counts[generator.integers(0, items, size=items)]))
+    spent = time.process_time() - start
+    done = len(replicates)
+    low, high = np.quantile(replicates, [0.025, 0.975])
+    note = "" if done == REPLICATES else f"stopped after {done} of {REPLICATES} replicates, extrapolated"
+    return {
+        "cpu": once + spent * REPLICATES / done,
+        "alpha": float(value),
+        "low": float(low),
+        "high": float(high),
+        "note": note,
+    }
+
+
+WORK = {work.__name__: work for work in (ours, ours_long, naive, krippendorff)}
+LABELS = {
+    "ours": "pattern histogram, from a matrix",
+    "ours_long": "whole report from a long table, by 2 groups with cross-group",
+    "naive": "definition in a Python loop",
+    "krippendorff": "krippendorff, looped",
+}
+
+
+def run(python: str, name: str, items: int, limit: float):
+    command = [
+        python,
+        str(Path(__file__).resolve()),
+        "--one",
+        name,
+        "--items",
+        str(items),
+        "--limit",
+        str(limit),
+    ]
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    if done.returncode:
+        return {"error": done.stderr.strip().splitlines()[-1:]}
+    return json.loads(done.stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--items", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--peer-python")
+    parser.add_argument("--limit", type=float, default=60, help="CPU seconds for a peer's loop")
+    parser.add_argument("--one", choices=sorted(WORK))
+    given = parser.parse_args()
+    if given.one:
+        sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+        result = WORK[given.one](given.items[0], given.limit)
+        result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps(result))
+        return
+    for items in given.items:
+        print(f"{items:,} items x {ANNOTATORS} annotators, alpha and {REPLICATES:,} bootstraps")
+        base = None
+        for name, label in LABELS.items():
+            if name == "krippendorff" and not given.peer_python:
+                print(f"  {label:62} skipped: no --peer-python")
+                continue
+            python = given.peer_python if name == "krippendorff" else sys.executable
+            found = run(python, name, items, given.limit)
+            if "error" in found:
+                print(f"  {label:62} failed: {found['error']}")
+                continue
+            base = base or found["cpu"]
+            print(
+                f"  {label:62} {found['cpu']:10.3f} CPU s {found['cpu'] / base:10.1f} x {found['peak_mb']:7.0f} MB"
+                f"  alpha {found['alpha']:.6f}  [{found.get('low') or 0:.4f}, {found.get('high') or 0:.4f}]"
+                f"  {found.get('note', '')}"
+            )
+
+
+if __name__ == "__main__":
+    main()
