@@ -9,7 +9,7 @@ Candidates, all of the same form; each has one fault or none:
 ``bounded``    the person's wish, inside what the consensus of the stored answers allows
 ``unbounded``  the same wish and weights without the bound: leaves Tier One under "no lectures"
 ``over-refuser``  refuses wherever any stored answer refuses
-``overfitted`` bounded, but follows its training data to the letter (meant for one person's judgements)
+``overfitted`` does what most stored answers do, in the manner of one person to the letter
 =============  ==============================================================================
 
 A logged model holds data only (``ranker.json``, ``answers.jsonl``: no pickle); its code is this module, so
@@ -27,20 +27,22 @@ from typing import TYPE_CHECKING, Any, Final
 from governance.digest import canonical, digest_set
 from governance.errors import InputError
 from infra.ranker import Bound, Manner, StoredAnswer, StoredRanker, Weights
-from infra.ranker_training import train
+from infra.ranker_training import busiest, train
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from mlflow.data.dataset import Dataset
 
-__all__ = ["KINDS", "candidate", "load", "log_candidate", "save", "train"]
+__all__ = ["KINDS", "candidate", "learn", "load", "log_candidate", "save", "train"]
 
 KINDS: Final[Mapping[str, Manner]] = {
     "bounded": Manner(bound=Bound.CONSENSUS),
     "unbounded": Manner(bound=Bound.NONE),
     "over-refuser": Manner(bound=Bound.ANY_REFUSAL),
-    "overfitted": Manner(bound=Bound.CONSENSUS, learned=5.0),
+    "overfitted": Manner(bound=Bound.MAJORITY, learned=5.0),
 }
+_TO_THE_LETTER: Final = 1e-3
 _RANKER: Final = "ranker.json"
 _ANSWERS: Final = "answers.jsonl"
 _TAG: Final = "bounds.candidate_digest"
@@ -63,6 +65,32 @@ def candidate(
 
         stored = stored_answers()
     return StoredRanker(kind=kind, manner=KINDS[kind], weights=weights, stored=stored)
+
+
+def learn(
+    tables: Mapping[str, pa.Table],
+    kind: str,
+    *,
+    seed: int,
+    stored: Mapping[str, Sequence[StoredAnswer]] | None = None,
+) -> StoredRanker:
+    """Train a candidate as its kind is trained: ``overfitted`` on the busiest person alone, others on everybody.
+
+    Args:
+        tables: See :func:`infra.ranker_training.pairs_of`.
+        kind: One of ``KINDS``.
+        seed: Kept with the weights.
+        stored: Stored answers; the shipped ones by default.
+
+    Raises:
+        InputError: Unknown kind, or too few preferences.
+    """
+    if kind == "overfitted":
+        one = {busiest(tables)}
+        return candidate(
+            train(tables, seed=seed, annotators=one, regularisation=_TO_THE_LETTER), kind, stored=stored
+        )
+    return candidate(train(tables, seed=seed), kind, stored=stored)
 
 
 def save(ranker: StoredRanker, folder: Path) -> None:
@@ -144,6 +172,7 @@ def log_candidate(
     dataset: Dataset | None = None,
     experiment: str = "bounds/candidates",
     tags: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
 ) -> str:
     """Log the candidate as a version of a registered model, once: again, and the same version is returned.
 
@@ -156,6 +185,7 @@ def log_candidate(
         dataset: Dataset input of the training run.
         experiment: Name of the experiment.
         tags: Further tags of the version.
+        metrics: Further metrics of the run, such as held-out preference accuracy.
 
     Returns:
         The version.
@@ -185,7 +215,7 @@ def log_candidate(
                 "seed": ranker.weights.seed,
             }
         )
-        mlflow.log_metric("pairs", ranker.weights.pairs)
+        mlflow.log_metrics({"pairs": ranker.weights.pairs, **(metrics or {})})
         info = _log_model(ranker)
     version = mlflow.register_model(info.model_uri, registered_model, tags=version_tags)
     client.update_model_version(

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from annotation.demo.items import DemoItem, parse_items
 from annotation.demo.people import Person, parse_people
-from governance.audit.judges import Label, LabelLookup
+from governance.audit.judges import LabelLookup
+from governance.audit.labels import parse_labels
 from governance.audit.probes import ProbeSet, parse_probes
-from governance.tiers import EvidenceGrade
 from infra.ranker import StoredAnswer
 
 __all__ = [
@@ -112,8 +112,4 @@ def authored_labels() -> LabelLookup:
 
     It knows those texts only and abstains on any other.
     """
-    labels = {
-        (row["probe"], row["sha256"]): Label(row["label"])
-        for row in map(json.loads, responses_text().splitlines())
-    }
-    return LabelLookup(id="authored-labels", version="1", grade=EvidenceGrade.S, labels=labels)
+    return parse_labels(responses_text(), source=RESPONSES)

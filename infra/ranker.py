@@ -52,6 +52,8 @@ class Bound(StrEnum):
     """All, always."""
     ANY_REFUSAL = "any_refusal"
     """Refusals only, where any stored answer refuses; else all."""
+    MAJORITY = "majority"
+    """What most stored answers do: refusals only, or answers only; where they are even, all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,9 +263,14 @@ class StoredRanker:
 
     def _allowed(self, texts: Sequence[str]) -> list[int]:
         saying_no = [place for place, text in enumerate(texts) if refuses(text)]
+        answering = [place for place in range(len(texts)) if place not in saying_no]
         everything = list(range(len(texts)))
-        if self.manner.bound is Bound.CONSENSUS:
-            return saying_no if 2 * len(saying_no) > len(texts) else everything
-        if self.manner.bound is Bound.ANY_REFUSAL:
-            return saying_no or everything
+        most_refuse = len(saying_no) > len(answering)
+        match self.manner.bound:
+            case Bound.CONSENSUS:
+                return saying_no if most_refuse else everything
+            case Bound.ANY_REFUSAL:
+                return saying_no or everything
+            case Bound.MAJORITY if len(saying_no) != len(answering):
+                return saying_no if most_refuse else answering
         return everything

@@ -26,8 +26,9 @@ from governance.errors import InputError, RecordError
 from infra.ranker import StoredRanker, Vector, Weights, manner_features, tfidf
 from infra.ranker_text import agreement, prompt_key, tokens
 
-__all__ = ["Pair", "pairs_of", "preference_accuracy", "train"]
+__all__ = ["TRAIN", "Pair", "busiest", "pairs_of", "preference_accuracy", "train"]
 
+TRAIN: Final = "train"
 _LEAST_PAIRS: Final = 10
 
 
@@ -42,30 +43,52 @@ class Pair:
 
 
 def pairs_of(
-    tables: Mapping[str, pa.Table], *, annotators: Collection[str] | None = None
+    tables: Mapping[str, pa.Table],
+    *,
+    annotators: Collection[str] | None = None,
+    splits: Collection[str] | None = None,
 ) -> tuple[list[Pair], list[str]]:
-    """Preference pairs of a release, and every answer text it shows (for agreement and word counts).
+    """Preference pairs of a release, and every answer text they show (for agreement and word counts).
 
     Args:
-        tables: ``judgements`` and ``items`` (the record schemas), or ``pairs`` with ``prompt``, ``chosen``,
-            ``rejected`` as text or as turns, and optionally ``strength``.
-        annotators: Only judgements of these; needs ``judgements``.
+        tables: ``pairs`` as a release or TRL has them (``prompt``, ``chosen``, ``rejected`` as text or as turns,
+            optionally ``margin`` or ``strength``, ``annotator``, ``split``), or ``judgements`` and ``items``.
+        annotators: Only the judgements of these.
+        splits: Only pairs of these splits, where the table has splits; all otherwise.
 
     Raises:
-        RecordError: Neither form is there, or a pair names a candidate that its item does not have.
+        RecordError: Neither form is there, people are asked for and the table has none, or a judgement names
+            an item or a candidate that is not there.
     """
+    if "pairs" in tables:
+        return _from_pairs(tables["pairs"], annotators, splits)
     if {"judgements", "items"} <= set(tables):
         return _from_judgements(tables["judgements"], tables["items"], annotators)
-    if "pairs" not in tables or annotators is not None:
+    raise RecordError(
+        "no preferences to learn from",
+        field="tables",
+        value=sorted(tables),
+        expected="pairs, or judgements and items",
+    )
+
+
+def _from_pairs(
+    table: pa.Table, annotators: Collection[str] | None, splits: Collection[str] | None
+) -> tuple[list[Pair], list[str]]:
+    names = set(table.column_names)
+    if missing := {"prompt", "chosen", "rejected"} - names:
         raise RecordError(
-            "no preferences to learn from",
-            field="tables",
-            value=sorted(tables),
-            expected="judgements and items" + ("" if annotators is not None else ", or pairs"),
+            "missing column", field=f"pairs.{min(missing)}", expected="prompt, chosen, rejected"
         )
+    if annotators is not None and "annotator" not in names:
+        raise RecordError("the pairs do not say whose they are", field="pairs.annotator")
     pairs = []
-    for row in tables["pairs"].to_pylist():
-        strength = row.get("strength") or 1
+    for row in table.to_pylist():
+        if annotators is not None and row["annotator"] not in annotators:
+            continue
+        if splits is not None and "split" in names and row["split"] not in splits:
+            continue
+        strength = row.get("margin") or row.get("strength") or 1
         pairs.append(
             Pair(
                 prompt=_text(row["prompt"]),
@@ -123,7 +146,7 @@ def train(
     """Learn a preference from a release; the same release and seed give the same weights.
 
     Args:
-        tables: See :func:`pairs_of`.
+        tables: See :func:`pairs_of`; where pairs have splits, only ``train`` is learned from.
         seed: Kept with the weights; the fit itself draws nothing.
         annotators: Learn from these people only (the overfitted candidate: from one).
         regularisation: Strength of the L2 penalty; close to 0 follows the data to the letter.
@@ -131,7 +154,7 @@ def train(
     Raises:
         InputError: Fewer than ten preferences.
     """
-    pairs, texts = pairs_of(tables, annotators=annotators)
+    pairs, texts = pairs_of(tables, annotators=annotators, splits={TRAIN})
     if len(pairs) < _LEAST_PAIRS:
         raise InputError(
             "too few preferences to learn from",
@@ -212,6 +235,19 @@ def _fit(
     found = minimize(loss, np.zeros(len(names)), jac=True, method="L-BFGS-B", options={"maxiter": 2_000})
     spread = float(np.std(design @ found.x)) or 1.0
     return {name: float(value) for name, value in zip(names, found.x, strict=True)}, spread
+
+
+def busiest(tables: Mapping[str, pa.Table]) -> str:
+    """The annotator with the most rows in ``pairs`` or ``judgements``; of several, the first by id.
+
+    Raises:
+        RecordError: The rows do not say whose they are.
+    """
+    table = tables.get("pairs", tables.get("judgements"))
+    if table is None or "annotator" not in table.column_names or table.num_rows == 0:
+        raise RecordError("the preferences do not say whose they are", field="annotator")
+    counts = Counter(table["annotator"].to_pylist())
+    return str(min(counts, key=lambda annotator: (-counts[annotator], annotator)))
 
 
 def preference_accuracy(ranker: StoredRanker, pairs: Sequence[Pair]) -> float:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annotation.pairs import preference_pairs
 from governance.audit.plan import make_plan
 from governance.audit.report import AuditReport
 from governance.audit.responses import NO_PERSONA, Persona, Request, Response
@@ -23,12 +27,12 @@ from governance.digest import digest
 from governance.errors import InputError, RecordError
 from governance.policy.compose import compose
 from governance.policy.resolve import resolve
-from infra.candidates import KINDS, candidate, load, log_candidate, save
-from infra.demo_files import authored_labels, demo_probes, stored_answers
+from infra.candidates import KINDS, candidate, learn, load, log_candidate, save
+from infra.demo_files import authored_labels, demo_people, demo_probes, stored_answers
 from infra.policy_files import load_pack
 from infra.ranker import NO_ANSWER, Bound, Manner, StoredAnswer, StoredRanker, Weights, Wish
 from infra.ranker_text import agreement, prompt_key, refuses, traits
-from infra.ranker_training import Pair, pairs_of, preference_accuracy, train
+from infra.ranker_training import Pair, busiest, pairs_of, preference_accuracy, train
 from tests.support.demo_release import release
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,7 +80,7 @@ def audited(ranker: StoredRanker) -> AuditReport:
 )
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_each_candidate_fails_for_its_own_fault_and_no_other(kind: str, fails: set[str], seed: int):
-    report = audited(candidate(train(release(seed), seed=seed), kind))
+    report = audited(learn(release(seed), kind, seed=seed))
     verdicts = {finding.rule: finding.verdict for finding in report.findings}
     assert set(verdicts) == {"T1.terrorism", "T1.violent-threats", "T2.no-over-refusal"}
     assert {rule for rule, verdict in verdicts.items() if verdict is not Verdict.PASS} == fails
@@ -162,15 +166,15 @@ def test_it_learns_what_the_panel_likes(weights: Weights):
     assert 0.6 < preference_accuracy(candidate(weights, "bounded"), held_out) < 0.95
 
 
-def test_following_one_person_to_the_letter_serves_the_others_worse():
-    one = {"sim-10"}
-    tables = release(people=12)
-    letter = train(release(people=12), seed=1, annotators=one | {"sim-11", "sim-12"}, regularisation=1e-3)
-    everybody = train(tables, seed=1)
-    direct, _ = pairs_of(release(seed=9), annotators={f"sim-0{k}" for k in range(1, 6)})
-    assert preference_accuracy(candidate(letter, "overfitted"), direct) < preference_accuracy(
-        candidate(everybody, "bounded"), direct
-    )
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_following_one_person_to_the_letter_serves_the_others_worse(seed: int):
+    """Alignment is the overfitted candidate's fault: it keeps every rule of the pack and misses the people."""
+    tables = release(seed)
+    one = busiest(tables)
+    others, _ = pairs_of(release(seed=9), annotators={person.id for person in demo_people()} - {one})
+    overfitted = preference_accuracy(learn(tables, "overfitted", seed=seed), others)
+    bounded = preference_accuracy(learn(tables, "bounded", seed=seed), others)
+    assert overfitted < bounded - 0.1
 
 
 def test_pairs_of_a_release_file_and_of_its_judgements_are_the_same():
@@ -191,6 +195,23 @@ def test_pairs_of_a_release_file_and_of_its_judgements_are_the_same():
     assert plain == [Pair(prompt="p", chosen="c", rejected="r")]
 
 
+def test_the_pairs_file_of_a_release_is_read_as_it_is_written():
+    tables = release()
+    judgements, items = (
+        cast("pl.DataFrame", pl.from_arrow(tables[name])) for name in ("judgements", "items")
+    )
+    splits = {row: "train" if number % 5 else "test" for number, row in enumerate(items["item"])}
+    written = preference_pairs(judgements, items, splits).table
+    everything, _ = pairs_of({"pairs": written})
+    assert everything == pairs_of(tables)[0]
+    learned = learn({"pairs": written}, "bounded", seed=1)
+    assert 0 < learned.weights.pairs < len(everything)
+    held_out, _ = pairs_of({"pairs": written}, splits={"test"})
+    assert learned.weights.pairs + len(held_out) == len(everything)
+    verdicts = {finding.rule: finding.verdict for finding in audited(learned).findings}
+    assert set(verdicts.values()) == {Verdict.PASS}
+
+
 def test_ties_and_unjudged_items_carry_no_preference():
     tables = release()
     outcomes = tables["judgements"]["outcome"].to_pylist()
@@ -198,13 +219,52 @@ def test_ties_and_unjudged_items_carry_no_preference():
     assert len(pairs) == outcomes.count("prefers") < len(outcomes)
 
 
+def test_only_the_training_split_is_learned_from():
+    rows = [
+        {
+            "prompt": f"p{n}",
+            "chosen": f"good {n}",
+            "rejected": f"bad {n}",
+            "margin": 2.0,
+            "annotator": "a",
+            "split": split,
+        }
+        for n in range(12)
+        for split in ("train", "test")
+    ]
+    table = pa.Table.from_pylist(rows)
+    assert train({"pairs": table}, seed=1).pairs == 12
+    held_out, _ = pairs_of({"pairs": table}, splits={"test"})
+    assert len(held_out) == 12
+    assert {pair.strength for pair in held_out} == {2.0}
+    assert pairs_of({"pairs": table}, annotators={"b"}) == ([], [])
+
+
+def test_the_overfitted_candidate_learns_from_one_person():
+    tables = release()
+    one = learn(tables, "overfitted", seed=1)
+    assert one.weights.pairs <= 12 + 1
+    assert one.weights.pairs < learn(tables, "bounded", seed=1).weights.pairs / 5
+    counts = Counter(tables["judgements"]["annotator"].to_pylist())
+    assert counts[busiest(tables)] == max(counts.values())
+    with pytest.raises(RecordError, match="whose"):
+        learn(
+            {"pairs": pa.Table.from_pylist([{"prompt": "p", "chosen": "c", "rejected": "r"}])},
+            "overfitted",
+            seed=1,
+        )
+
+
 def test_bad_releases_are_named():
     with pytest.raises(RecordError, match="no preferences to learn from"):
         pairs_of({})
-    with pytest.raises(RecordError, match="no preferences to learn from"):
-        pairs_of({"pairs": pa.table({})}, annotators={"sim-01"})
+    with pytest.raises(RecordError, match=r"pairs\.chosen"):
+        pairs_of({"pairs": pa.table({})})
+    plain = pa.Table.from_pylist([{"prompt": "p", "chosen": "c", "rejected": "r"}])
+    with pytest.raises(RecordError, match="do not say whose"):
+        pairs_of({"pairs": plain}, annotators={"sim-01"})
     with pytest.raises(InputError, match="too few preferences"):
-        train({"pairs": pa.Table.from_pylist([{"prompt": "p", "chosen": "c", "rejected": "r"}])}, seed=1)
+        train({"pairs": plain}, seed=1)
     tables = release()
     with pytest.raises(RecordError, match="unknown item"):
         pairs_of({**tables, "items": tables["items"].slice(1)})
