@@ -84,7 +84,10 @@ class Database:
         if not rows:
             return
         build = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(build(table).on_conflict_do_nothing(), [dict(row) for row in rows])
+        # In one order for every writer: two that insert the same rows the other way round would deadlock.
+        keys = [column.name for column in table.primary_key]
+        ordered = sorted((dict(row) for row in rows), key=lambda row: [row[key] for key in keys])
+        connection.execute(build(table).on_conflict_do_nothing(), ordered)
 
     def upsert(self, connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
         """Insert a row, or give the row of the same primary key these values."""

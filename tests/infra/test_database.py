@@ -270,6 +270,21 @@ class TestEvents:
         assert failures == []
         assert len(list(events.read_events(store, db))) == 200
 
+    def test_collectors_that_come_from_opposite_ends_do_not_block_each_other(
+        self, db: Database, tmp_path: Path
+    ) -> None:
+        store = DirectoryStore(tmp_path / "o")
+        rows = [event(str(n)) for n in range(300)]
+
+        def collect(number: int) -> None:
+            ordered = tuple(rows if number % 2 else reversed(rows))
+            events.write_events(
+                store, db, EventPage(events=ordered, cursor="c"), site="main", source="file", now=NOW
+            )
+
+        assert _together(collect, 6) == []
+        assert len(list(events.read_events(store, db))) == 300
+
 
 class TestCatalogue:
     def test_items_round_trip(self, db: Database) -> None:

@@ -32,6 +32,16 @@ class Proxy:
     def faults_left(self) -> int:
         return len(self._faults)
 
+    def fail_after(self, requests: int) -> None:
+        """Let that many requests pass and refuse all that follow, until :meth:`heal`."""
+        with self._lock:
+            self._faults = ["pass"] * requests + ["refuse"] * 10_000
+
+    def heal(self) -> None:
+        """Let every request pass."""
+        with self._lock:
+            self._faults = []
+
     def fail_next(self, fault: str, times: int) -> None:
         with self._lock:
             self._faults = [fault] * times
