@@ -293,6 +293,8 @@ class Blueprint:
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
             "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+            # By default any page in the browser could call the server, and through it run code.
+            "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": self.url("prefect"),
             "PREFECT_CLI_PROMPT": "false",
             "PREFECT_CLI_COLORS": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "5",

@@ -8,6 +8,7 @@ the reason, while the others go on.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -165,7 +166,7 @@ class Supervisor:
             watched.state, watched.reason = State.STOPPED, "stopped on request"
         if child:
             child.stop()
-        self._changed()
+        self._tell()
 
     def release(self, name: str) -> None:
         """Start a part again that ``hold`` stopped, or that has failed."""
@@ -190,6 +191,11 @@ class Supervisor:
                     watched.child.stop()
                     watched.child = None
                 watched.state = State.STOPPED
+            self._tell()
+
+    def _tell(self) -> None:
+        # A display that is gone or a disk that is full must not end the supervision.
+        with self._lock, contextlib.suppress(OSError):
             self._changed()
 
     def _run(self) -> None:
@@ -203,7 +209,7 @@ class Supervisor:
                         self._crashed(watched, str(error), final=isinstance(error, BoundsError))
                     after = watched.state
                 if after is not before:
-                    self._changed()
+                    self._tell()
                 if self._ending.is_set():
                     return
 
