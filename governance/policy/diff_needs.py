@@ -114,6 +114,8 @@ def _directions(term: str, old: Any, new: Any) -> tuple[Direction, ...]:
 
 def _between(old: Any, new: Any) -> Any:
     """A value that one side accepts and the other does not."""
+    if isinstance(old, bool) or isinstance(new, bool):
+        return new
     if isinstance(old, int | float) and isinstance(new, int | float):
         return (old + new) / 2
     if isinstance(old, tuple | list) and isinstance(new, tuple | list):

@@ -84,8 +84,12 @@ class Resolution:
     denied: tuple[Unhonoured, ...]
     clipped: tuple[Unhonoured, ...]
     unset: tuple[str, ...]
-    rules: tuple[EffectiveRule, ...]
     policy: EffectivePolicy
+
+    @cached_property
+    def rules(self) -> tuple[EffectiveRule, ...]:
+        """Rules that hold in this context; one whose attribute is not known holds."""
+        return self.policy.rules_in(self.context)
 
     @cached_property
     def settings(self) -> dict[str, str | bool | int | float]:
@@ -205,7 +209,6 @@ def resolve(
         denied=tuple(denied),
         clipped=tuple(clipped),
         unset=tuple(name for name in policy.dimensions if name not in chosen),
-        rules=policy.rules_in(known),
         policy=policy,
     )
 
