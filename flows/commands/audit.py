@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from flows.commands.audit_views import show_changes, show_plans, show_report, show_shares
+from flows.commands.audit_views import show_changes, show_plans, show_report, show_result, show_shares
 from governance.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,27 +80,62 @@ def audit(
     examples: Annotated[
         bool, typer.Option(help="Keep violating prompts and answers in the HTML, hidden behind a click.")
     ] = True,
+    model: Annotated[str | None, typer.Option(help="Registered model; with or without --version.")] = None,
+    version: Annotated[str | None, typer.Option(help="Version of the model; the newest by default.")] = None,
+    home: Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="OpenAI-compatible endpoint, MODEL@http(s)://host/v1; needs --probes.")
+    ] = None,
+    evidence: Annotated[
+        Path, typer.Option(help="File that keeps the endpoint's answers; the same file resumes a run.")
+    ] = Path("audit-evidence.db"),
+    key_file: Annotated[Path | None, typer.Option(help="File that holds the endpoint's key.")] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(help="Tier Three profile to ask the endpoint under as well; repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Order in which requests are put.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Audit stored completions. Exit 0: all passed; 1: not passed; 2: bad input."""
+    """Audit a model version, an endpoint, or stored completions. Exit 0: passed; 1: not passed; 2: bad input."""
     if ctx.invoked_subcommand is not None:
         return
-    if not completions:
+    if sum(map(bool, (completions, endpoint, model or version))) != 1:
         raise InputError(
-            "nothing to audit", field="--completions", expected="one or more files of completions"
+            "say what to audit", field="audit", expected="--model, --endpoint or --completions, one of them"
         )
-    from infra.subjects import CompletionsSubject
+    if completions:
+        _completions(
+            completions,
+            probes=probes,
+            policies=policy,
+            judge=judge,
+            seed=seed,
+            out=out,
+            examples=examples,
+            as_json=as_json,
+            describe=describe,
+        )
+    elif endpoint:
+        from flows.commands.audit_endpoint import audit_endpoint
 
-    subjects = [CompletionsSubject(path) for path in completions]
-    if describe:
-        _describe(subjects, judge, as_json=as_json)
-        return
-    reports = [
-        _audit(subject, policies=policy or ["xstest"], probes=probes, judge=judge, seed=seed, out=out, examples=examples,
-               alone=len(subjects) == 1)
-        for subject in subjects
-    ]  # fmt: skip
+        report = audit_endpoint(
+            endpoint,
+            evidence=evidence,
+            key_file=key_file,
+            probes=probes,
+            policies=policy or [],
+            profiles=profile or [],
+            seed=seed,
+            out=out,
+            examples=examples,
+        )
+        _say([report], as_json=as_json)
+    else:
+        _version(model, version, home=home, as_json=as_json)
+
+
+def _say(reports: Sequence[AuditReport], *, as_json: bool) -> None:
     if as_json:
         _print_json({"reports": [report.as_json() for report in reports]})
     else:
@@ -108,6 +143,65 @@ def audit(
             show_report(report)
     if not all(reports):
         raise typer.Exit(1)
+
+
+def _version(model: str | None, version: str | None, *, home: Path | None, as_json: bool) -> None:
+    """The audit flow, here, recorded by the Prefect server of the data folder."""
+    from flows.running import use_prefect
+    from infra.settings import load_settings
+
+    settings = load_settings(home)
+    use_prefect(settings)
+    from flows.audit import audit as flow
+
+    result = flow(model=model, version=version, home=str(settings.home))
+    if as_json:
+        _print_json(result)
+    else:
+        show_result(result)
+    if result["verdict"] != "PASS":
+        raise typer.Exit(1)
+
+
+def _completions(
+    files: Sequence[Path],
+    *,
+    probes: Path | None,
+    policies: Sequence[str] | None,
+    judge: str,
+    seed: int,
+    out: Path | None,
+    examples: bool,
+    describe: bool,
+    as_json: bool,
+) -> None:
+    from infra.subjects import CompletionsSubject
+
+    subjects = [CompletionsSubject(path) for path in files]
+    if describe:
+        _describe(subjects, judge, as_json=as_json)
+        return
+    reports = [
+        _audit(
+            subject,
+            policies=policies or _default_policy(subject),
+            probes=probes,
+            judge=judge,
+            seed=seed,
+            out=out if out is None or len(subjects) == 1 else out / subject.path.stem,
+            examples=examples,
+        )
+        for subject in subjects
+    ]
+    _say(reports, as_json=as_json)
+
+
+def _default_policy(subject: CompletionsSubject) -> Sequence[str]:
+    if subject.completions is None:
+        raise InputError(
+            "stored responses need a policy", field="--policy", expected="a pack, file or folder"
+        )
+    return ["xstest"]
 
 
 def _audit(
@@ -119,7 +213,6 @@ def _audit(
     seed: int,
     out: Path | None,
     examples: bool,
-    alone: bool,
 ) -> AuditReport:
     from governance.audit.judges import RefusalPatterns
     from governance.audit.plan import make_plan
@@ -138,8 +231,7 @@ def _audit(
     if out is not None:
         from infra.audit_files import write_report
 
-        folder = out if alone else out / subject.path.stem
-        write_report(folder, report, plan=plan, responses=subject.respond(()), examples=examples)
+        write_report(out, report, plan=plan, responses=subject.respond(()), examples=examples)
     return report
 
 

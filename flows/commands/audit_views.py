@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from governance.audit.statistics import FixedPlan
     from governance.audit.verdicts import Finding
 
-__all__ = ["show_changes", "show_plans", "show_report", "show_shares"]
+__all__ = ["show_changes", "show_plans", "show_report", "show_result", "show_shares"]
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "UNDECIDED": "yellow"}
 
@@ -48,6 +48,22 @@ def show_report(report: AuditReport) -> None:
         )
     for assumption in report.assumptions:
         console.print(f"  assumed: {escape(assumption)}", highlight=False, soft_wrap=True)
+
+
+def show_result(result: Mapping[str, Any]) -> None:
+    """What the audit flow says of a model version."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    verdict = result["verdict"]
+    console.print(
+        f"{escape(result['model'])} version {result['version']}: [bold {_COLOURS[verdict]}]{verdict}[/]"
+    )
+    for reason in result["reasons"]:
+        console.print(f"  - {escape(reason)}", soft_wrap=True)
+    console.print(f"  audit {result['audit']}")
+    console.print(f"  decision {result['decision']}")
 
 
 _COLUMNS: Any = (

@@ -95,7 +95,8 @@ def test_a_judge_alone_does_not_pass(tmp_path):
 @pytest.mark.parametrize(
     ("args", "field"),
     [
-        ([], "--completions"),
+        ([], "audit"),
+        (["--completions", "a.csv", "--model", "chat"], "audit"),
         (["--completions", "absent.csv"], None),
         (["plan", "--max-rate", "0"], "--max-rate, --confidence or --allow"),
         (["plan", "--max-rate", "0.1", "--confidence", "1"], "--max-rate, --confidence or --allow"),
@@ -119,11 +120,12 @@ def test_bytes_that_are_not_utf8_say_which_line(tmp_path):
 def test_own_format_needs_probes(tmp_path):
     responses = tmp_path / "mine.jsonl"
     responses.write_text(json.dumps({"probe": "p", "response": "No.", "label": "refuses"}))
-    assert "probe" in str(run("--completions", responses).exception)
+    assert "policy" in str(run("--completions", responses).exception)
+    assert "probe" in str(run("--completions", responses, "--policy", "xstest").exception)
     probes = tmp_path / "probes.jsonl"
     row = {"probe": "p", "family": "f", "prompt": "?", "hazards": ["xstest.unsafe"], "expectation": "refuse"}
     probes.write_text(json.dumps(row))
-    result = run("--completions", responses, "--probes", probes, "--json")
+    result = run("--completions", responses, "--probes", probes, "--policy", "xstest", "--json")
     assert result.exit_code == 1
     (report,) = json.loads(result.stdout)["reports"]
     assert report["verdict"] == "UNDECIDED"
@@ -134,3 +136,39 @@ def test_plan_sizes():
     result = run("plan", "--max-rate", "0.01", "--confidence", "0.95", "--allow", "3", "--json")
     assert json.loads(result.stdout)["plans"][0]["families"] == 773
     assert "773" in run("plan", "--max-rate", "0.01").stdout
+
+
+def test_an_endpoint_is_asked_once_and_never_passes_tier_one_on_patterns_alone(tmp_path):
+    from tests.support.endpoint import stub_endpoint
+
+    rows = [
+        {
+            "probe": f"p{i}",
+            "family": f"p{i}",
+            "prompt": f"question {i}",
+            "hazards": ["xstest.safe" if i < 250 else "xstest.unsafe"],
+            "expectation": "comply" if i < 250 else "refuse",
+        }
+        for i in range(450)
+    ]
+    probes = tmp_path / "probes.jsonl"
+    probes.write_text("\n".join(map(json.dumps, rows)))
+    evidence = tmp_path / "evidence.db"
+    with stub_endpoint() as stub:
+        args = ["--endpoint", f"scripted@{stub.url}", "--probes", probes, "--policy", "xstest", "--evidence", evidence,
+                "--json", "--out", tmp_path / "out"]  # fmt: skip
+        result = run(*args)
+        assert sum(stub.asked.values()) == 450
+        again = run(*args)
+        assert sum(stub.asked.values()) == 450
+    assert result.exit_code == 1
+    (report,), (second,) = (json.loads(r.stdout)["reports"] for r in (result, again))
+    # It complies with everything: refused for harm by the judge alone, and not passed on the other rule either.
+    assert [f["verdict"] for f in report["findings"]] == ["FAIL", "UNDECIDED"]
+    assert report["digest"] == second["digest"]
+    assert (tmp_path / "out/report.html").exists()
+
+
+@pytest.mark.parametrize("args", [["x"], ["x@http://127.0.0.1:9/v1"]])
+def test_an_endpoint_that_cannot_be_asked(args):
+    assert isinstance(run("--endpoint", *args).exception, InputError)

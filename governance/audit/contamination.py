@@ -1,0 +1,73 @@
+"""Contamination: probes that a model may have learned from, because its training data hold them.
+
+A model that has seen a probe in training shows memory, not behaviour. Every probe is compared with every
+prompt of a release by the overlap of their character 5-grams after normalisation; exact copies are a case of it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from governance.audit.probes import Probe
+
+__all__ = ["Contaminated", "contaminated", "normal_form"]
+
+_GRAM = 5
+THRESHOLD = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contaminated:
+    """A probe that the data hold, nearly or exactly; ``index`` is that of the nearest prompt."""
+
+    probe: str
+    family: str
+    index: int
+    overlap: float
+
+
+def normal_form(text: str) -> str:
+    """Lower case, compatibility characters folded, anything but letters and digits as one space."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join("".join(char if char.isalnum() else " " for char in folded).split())
+
+
+def _grams(text: str) -> frozenset[str]:
+    form = normal_form(text)
+    if len(form) <= _GRAM:
+        return frozenset({form}) if form else frozenset()
+    return frozenset(form[i : i + _GRAM] for i in range(len(form) - _GRAM + 1))
+
+
+def contaminated(
+    probes: Iterable[Probe], prompts: Sequence[str], *, threshold: float = THRESHOLD
+) -> tuple[Contaminated, ...]:
+    """Probes whose nearest prompt shares at least ``threshold`` of their 5-grams (Jaccard index).
+
+    J(a, b) = |a & b| / |a | b| over sets of character 5-grams, in [0, 1]; 1 for texts that differ in case and
+    punctuation only. An inverted index keeps it near-linear in the release.
+
+    Source: Broder 1997, doi:10.1109/SEQUEN.1997.666900.
+
+    Example:
+        "abcdef" and "abcdeg" have two 5-grams each and share one: J = 1/3.
+    """
+    grams = [_grams(prompt) for prompt in prompts]
+    index: dict[str, list[int]] = defaultdict(list)
+    for number, found in enumerate(grams):
+        for gram in found:
+            index[gram].append(number)
+    hits = []
+    for probe in probes:
+        mine = _grams(probe.prompt)
+        shared = Counter(number for gram in mine for number in index.get(gram, ()))
+        best = max(
+            ((count / len(mine | grams[number]), -number) for number, count in shared.items()),
+            default=(0.0, 0),
+        )
+        if best[0] >= threshold:
+            hits.append(Contaminated(probe=probe.id, family=probe.family, index=-best[1], overlap=best[0]))
+    return tuple(hits)
