@@ -7,6 +7,7 @@
 ``splits.parquet``      train, validation, test by prompt, and by annotator
 ``figures.json``        every figure of the card
 ``card.md``             the data card
+``croissant.json``      the same for data-set catalogues
 ``release.json``        the manifest: digests, sources, policies, target
 
 INVARIANT: the files are a function of the kept rows, the policy, the target, the seed, ``as_of`` and the
@@ -27,13 +28,21 @@ import polars as pl
 import pyarrow as pa
 
 from annotation.card import QUESTIONS, card
+from annotation.croissant import as_bytes, croissant
 from annotation.pairs import preference_pairs
 from annotation.records import ITEMS
 from annotation.release_figures import figures_of
 from annotation.release_inputs import Batch, Inputs, LiveConsents, content_digest, gather
 from annotation.release_people import People, release_people
 from annotation.release_policy import ReleaseTerms, release_terms
-from annotation.release_tables import released_items, released_judgements, splits_table
+from annotation.release_tables import (
+    RELEASED,
+    SPLITS,
+    annotators_schema,
+    released_items,
+    released_judgements,
+    splits_table,
+)
 from annotation.splits import FRACTIONS, split_of
 from annotation.validated import parquet_bytes
 from governance.digest import canonical, digest, digest_bytes
@@ -181,11 +190,11 @@ def build_release(
         seed=seed,
     )
     tables = {
-        "annotators.parquet": people.table.to_arrow(),
+        "annotators.parquet": people.table.to_arrow().cast(annotators_schema(people.fields)),
         "items.parquet": items.to_arrow().cast(ITEMS),
-        "judgements.parquet": judgements.to_arrow(),
+        "judgements.parquet": judgements.to_arrow().cast(RELEASED),
         "pairs.parquet": pairs.table,
-        "splits.parquet": splits_table(splits, people.table).to_arrow(),
+        "splits.parquet": splits_table(splits, people.table).to_arrow().cast(SPLITS),
     }
     about = _about(policy, target, terms, inputs, people, items, as_of=as_of, seed=seed, consents=consents)
     about["answers"] = told
@@ -274,22 +283,13 @@ def _assemble(
 ) -> Release:
     files = {name: parquet_bytes(table.combine_chunks()) for name, table in tables.items()}
     files["figures.json"] = _json(figures)
-    about["files"] = {
-        name: {
-            "sha256": digest_bytes(data),
-            "bytes": len(data),
-            "rows": tables[name].num_rows if name in tables else None,
-            "content": content_digest(pl.DataFrame(tables[name])) if name in tables else None,
-        }
-        for name, data in sorted(files.items())
-    }
-    files["card.md"] = card(figures, about).encode()
-    about["files"]["card.md"] = {
-        "sha256": digest_bytes(files["card.md"]),
-        "bytes": len(files["card.md"]),
-        "rows": None,
-        "content": None,
-    }
+    about["files"] = {name: _entry(data, tables.get(name)) for name, data in sorted(files.items())}
+    for name, data in (
+        ("croissant.json", as_bytes(croissant(tables, figures, about))),
+        ("card.md", card(figures, about).encode()),
+    ):
+        files[name] = data
+        about["files"][name] = _entry(data, None)
     manifest = _json(about)
     return Release(
         digest=digest_bytes(manifest),
@@ -299,6 +299,15 @@ def _assemble(
         figures=figures,
         _files={**files, MANIFEST: manifest},
     )
+
+
+def _entry(data: bytes, table: pa.Table | None) -> dict[str, Any]:
+    return {
+        "sha256": digest_bytes(data),
+        "bytes": len(data),
+        "rows": None if table is None else table.num_rows,
+        "content": None if table is None else content_digest(pl.DataFrame(table)),
+    }
 
 
 def _json(value: Any) -> bytes:

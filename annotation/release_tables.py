@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import polars as pl
+import pyarrow as pa
 
-__all__ = ["released_items", "released_judgements", "splits_table"]
+from annotation.records import JUDGEMENTS
 
-_KEPT = (
+__all__ = ["RELEASED", "SPLITS", "annotators_schema", "released_items", "released_judgements", "splits_table"]
+
+_KEPT: Final = (
     "item",
     "item_digest",
     "annotator",
@@ -24,6 +28,53 @@ _KEPT = (
     "seconds",
     "simulated",
 )
+
+
+def _documented(name: str, kind: pa.DataType, doc: str, *, nullable: bool = False) -> pa.Field[pa.DataType]:
+    return pa.field(name, kind, nullable=nullable, metadata={"doc": doc})
+
+
+RELEASED: Final = pa.schema(
+    [
+        _documented("judgement", pa.string(), "number within the release"),
+        *(
+            JUDGEMENTS.field(name)
+            if name != "annotator"
+            else _documented(name, pa.string(), "release-scoped annotator id")
+            for name in _KEPT
+        ),
+    ]
+)
+"""``judgements.parquet``."""
+
+SPLITS: Final = pa.schema(
+    [
+        _documented("unit", pa.string(), "item or annotator"),
+        _documented("id", pa.string(), "id of the item or annotator"),
+        _documented("split", pa.string(), "train, validation or test"),
+    ]
+)
+"""``splits.parquet``."""
+
+
+def annotators_schema(fields: Sequence[str]) -> pa.Schema:
+    """``annotators.parquet`` with these codebook fields."""
+    return pa.schema(
+        [
+            _documented("annotator", pa.string(), "release-scoped id"),
+            _documented("site", pa.string(), "place of collection, or suppressed"),
+            _documented("simulated", pa.bool_(), "whether the annotator is simulated"),
+            _documented("split", pa.string(), "split by annotator"),
+            _documented("judgements", pa.int64(), "judgements in the release"),
+            _documented("weight", pa.float64(), "post-stratification weight, mean 1", nullable=True),
+            *(
+                _documented(
+                    field, pa.string(), f"codebook field {field}: category, missing code or suppressed"
+                )
+                for field in fields
+            ),
+        ]
+    )
 
 
 def released_judgements(judgements: pl.DataFrame, ids: Mapping[tuple[str, str], str]) -> pl.DataFrame:

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from datetime import UTC, date, datetime
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -374,3 +375,22 @@ def test_batch_reads_its_files_or_says_what_is_wrong(policy: EffectivePolicy) ->
             Batch.from_files(digest("whole"), {key: data for key, data in files.items() if key != name})
         with pytest.raises(RecordError, match="cannot be read"):
             Batch.from_files(digest("whole"), files | {name: files[name][: len(files[name]) // 2]})
+
+
+@pytest.mark.filterwarnings("ignore")  # mlcroissant and what it imports warn about themselves
+def test_mlcroissant_accepts_the_description_and_reads_the_rows(release: Release, tmp_path: Path) -> None:
+    import mlcroissant
+
+    for name, data in release.files().items():
+        (tmp_path / name).write_bytes(data)
+    described = mlcroissant.Dataset(str(tmp_path / "croissant.json"))
+    assert described.metadata.ctx.issues.errors == set()
+    assert described.metadata.annotator_demographics
+    assert "more honest" in described.metadata.description
+    people = list(described.records("annotators"))
+    assert len(people) == release.figures["counts"]["annotators"]
+    assert {person["annotators/gender"].decode() for person in people} == set(
+        release.figures["people"]["gender"]
+    )
+    (pairs,) = (entry for entry in described.metadata.distribution if entry.id == "pairs.parquet")
+    assert f"sha256:{pairs.sha256}" == digest_bytes(release.files()["pairs.parquet"])
