@@ -222,20 +222,28 @@ class LabelStudioSite:
         if not is_digest(digest):
             raise InputError("not a digest", field="config", value=digest)
         entry = self.get(f"api/projects/{project}/")
-        actual = config_digest(entry["label_config"])
-        if actual != digest:
-            raise RefusedError(
-                f"Label Studio project {project} at {self.url}",
-                [
-                    f"its labelling page was changed on the server ({short(actual)}, made with {short(digest)})",
-                    "put the page back, or give the collection a new title",
-                ],
-            )
+        self.require_page(entry, digest)
         drifted = {key: value for key, value in _PROJECT_SETTINGS.items() if entry.get(key) != value}
         if drifted:
             self.attempt(
                 f"settings of project {project}",
                 lambda: self._send("PATCH", f"api/projects/{project}/", json=drifted),
+            )
+
+    def require_page(self, entry: Mapping[str, Any], digest: str) -> None:
+        """Compare the page of a project, as the server states it, with the digest it was made for.
+
+        Raises:
+            RefusedError: The page is another one: answers to it would be read as answers to ours.
+        """
+        actual = config_digest(entry["label_config"])
+        if actual != digest:
+            raise RefusedError(
+                f"Label Studio project {entry['id']} at {self.url}",
+                [
+                    f"its labelling page was changed on the server ({short(actual)}, made with {short(digest)})",
+                    "put the page back, or give the collection a new title",
+                ],
             )
 
     def _create(self, title: str, config: str, digest: str, *, first: bool) -> int:

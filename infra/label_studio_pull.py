@@ -35,7 +35,7 @@ from annotation.ports import KnownEvents
 from annotation.records import Source
 from governance.digest import canonical, digest, digest_bytes
 from governance.errors import InputError, OutsideError, RecordError
-from infra.label_studio import LabelStudioError, LabelStudioSite
+from infra.label_studio import LabelStudioError, LabelStudioSite, Project
 from infra.label_studio_tasks import number_filter, tasks_of
 
 __all__ = ["LabelStudioSource", "pseudonym"]
@@ -175,16 +175,17 @@ class LabelStudioSource:
 
         Raises:
             OutsideError: The server cannot be read, or a project that was read before is gone.
+            RefusedError: Somebody has changed a project's labelling page on the server.
             RecordError: The cursor is not one of this source.
         """
         at = _Cursor.parse(cursor)
         ledger = _Ledger(known)
-        present = {project.id for project in self._server.projects()}
-        for project in sorted(present):
-            for page in self._pull(project, at, ledger):
+        present = {project.id: project for project in self._server.projects()}
+        for number in sorted(present):
+            for page in self._pull(present[number], at, ledger):
                 at = _Cursor.parse(page.cursor)
                 yield page
-        for project in sorted(set(at.projects) - present):
+        for project in sorted(set(at.projects) - set(present)):
             if project not in self._accept_missing:
                 raise OutsideError(
                     f"site {self.site}: project {project} was read before and is gone from the Label Studio "
@@ -193,10 +194,12 @@ class LabelStudioSource:
             for events in _batches(self._deletions(project, set(), ledger), _DELETIONS):
                 yield EventPage(events=events, cursor=str(at))
 
-    def _pull(self, project: int, at: _Cursor, ledger: _Ledger) -> Iterator[EventPage]:
+    def _pull(self, of: Project, at: _Cursor, ledger: _Ledger) -> Iterator[EventPage]:
+        project = of.id
         begun = at.projects.get(project, _Progress())
+        started, entry = self._server.now(f"api/projects/{project}/")
+        self._server.require_page(entry, of.config)
         if begun.started is None:
-            started, _ = self._server.now(f"api/projects/{project}/")
             begun = replace(begun, started=started, after=0)
         changed = []
         if begun.watermark is not None:

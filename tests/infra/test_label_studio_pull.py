@@ -13,10 +13,10 @@ from annotation.events import EventKind
 from annotation.label_config import ANSWERS
 from annotation.presentations import task_data
 from annotation.records import JUDGEMENTS
-from governance.errors import InputError, OutsideError, RecordError
+from governance.errors import InputError, OutsideError, RecordError, RefusedError
 from infra.label_studio import LabelStudioSite
 from infra.label_studio_pull import LabelStudioSource, pseudonym
-from tests.support.label_studio import NO_OVERLAP, Collection, Known, labels, result
+from tests.support.label_studio import CONFIG, NO_OVERLAP, Collection, Known, labels, result
 
 pytestmark = pytest.mark.servers
 
@@ -138,7 +138,7 @@ def test_what_the_server_stores_unchecked_becomes_a_problem_and_stays(site):
     changed = site.get(f"api/tasks/{tasks[5]}/")["data"]
     site.client.annotations.create(id=tasks[5], result=result("first_better"), completed_by=1)
     site.send("PATCH", f"api/tasks/{tasks[5]}/", json={"data": {**changed, "first": "another answer"}})
-    own = {"prompt": "by hand", "first": "1", "second": "2"}
+    own = {"presentation": "p-by-hand", "prompt": "by hand", "first": "1", "second": "2"}
     site.send("POST", f"api/projects/{pairs.project}/import", json=[{"data": own}])
     by_hand = site.get("api/tasks/", {"project": pairs.project, "page_size": 100})["tasks"][-1]["id"]
     site.client.annotations.create(id=by_hand, result=result("first_better"), completed_by=1)
@@ -248,6 +248,18 @@ def test_a_deleted_project_stops_the_pull_until_it_is_accepted(site):
     events = pairs.pull(accept_missing=frozenset([pairs.project]))
     assert [event.kind for event in events] == [EventKind.DELETED] * 3
     assert pairs.held() == {}
+
+
+def test_answers_to_a_page_that_was_edited_are_not_read_as_answers_to_ours(site):
+    pairs = Collection(site, items=2)
+    pairs.annotate()
+    place = f"api/projects/{pairs.project}/"
+    swapped = CONFIG.replace("First much better", "?").replace("Second much better", "First much better")
+    site.send("PATCH", place, json={"label_config": swapped})
+    with pytest.raises(RefusedError, match="changed on the server"):
+        pairs.pull()
+    site.send("PATCH", place, json={"label_config": CONFIG})
+    assert len(pairs.pull()) == 2
 
 
 def test_two_projects_of_a_site_are_one_source(site):
