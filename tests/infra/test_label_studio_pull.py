@@ -158,7 +158,7 @@ def test_a_skipped_task_is_a_problem(site):
     assert [event.problem for event in pairs.pull()] == ["skipped by the annotator"]
 
 
-@pytest.mark.parametrize("size", [1, 3, 200])
+@pytest.mark.parametrize("size", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_page_size_does_not_matter(site, size):
     pairs = Collection(site, items=7, overlap=2)
     pairs.annotate()
@@ -174,7 +174,9 @@ def fresh(pairs):
     return copy
 
 
-@pytest.mark.parametrize("pages", [0, 1, 3])
+@pytest.mark.parametrize(
+    "pages", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_a_pull_killed_between_pages_goes_on_without_loss_or_double(site, pages):
     pairs = Collection(site, items=10)
     pairs.annotate()
