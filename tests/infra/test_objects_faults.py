@@ -135,9 +135,15 @@ class TestDamage:
             f"mixed/{'0' * 64}/a",
             f"mixed/sha256/ab/{'x' * 64}",
         ):
+            if isinstance(
+                store, S3Store
+            ):  # rclone remembers its folders: what is laid there itself stays unseen
+                store._s3.put_object(Bucket=store._bucket, Key=f"objects/{stray}", Body=b"x")
+                continue
             (folder / stray).parent.mkdir(parents=True, exist_ok=True)
             (folder / stray).write_bytes(b"x")
         assert list(store.list("mixed")) == [digest]
+        assert not store.has("mixed", "sha256:" + "0" * 64)  # a tree without its manifest is not there
 
 
 def test_objects_are_private_and_read_only(tmp_path: Path) -> None:
