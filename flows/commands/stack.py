@@ -204,12 +204,16 @@ def _print_health(health: StackHealth) -> None:
 
     console = Console()
     if not health.is_supervised:
-        console.print(f"no stack runs on {health.home}; `bounds up` starts one", highlight=False)
-    if not health.parts:
-        return
+        console.print(
+            f"no stack runs on {health.home}; `bounds up` starts one", highlight=False, soft_wrap=True
+        )
+        if not any(part.is_healthy for part in health.parts):
+            return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("part", "", "address", "start", "restarts"):
-        table.add_column(heading, justify="right" if heading in {"start", "restarts"} else "left")
+        table.add_column(
+            heading, justify="right" if heading in {"start", "restarts"} else "left", no_wrap=heading != ""
+        )
     for part in health.parts:
         table.add_row(
             part.name,

@@ -12,14 +12,16 @@
 |--------------|--------------------------------------------------------------------------|
 | `guard`      | runs one program that cannot outlive the supervisor                       |
 | `process`    | a child under its guard                                                   |
+| `part`       | what is run, and how it is                                                |
 | `supervisor` | order, readiness, restarts, stopping                                      |
-| `parts`      | command line, environment and readiness question of each server           |
+| `blueprint`  | what all parts have in common                                             |
+| `servers`, `flow_servers` | command line, environment and readiness of each part         |
 | `template`   | where Label Studio is, and its empty database                             |
 | `secrets`, `ports`, `record` | what the data folder holds about the stack               |
 | `health`     | how the stack of a folder is, asked from outside                          |
 """
 
+from infra.stack.part import PartStatus, State
 from infra.stack.stack import PARTS, Stack
-from infra.stack.supervisor import PartStatus, State
 
 __all__ = ["PARTS", "PartStatus", "Stack", "State"]

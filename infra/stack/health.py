@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from infra.settings import Settings, load_settings
-from infra.stack.parts import CENTRAL_POOL, S3_ANSWERS
+from infra.stack.flow_servers import CENTRAL_POOL
 from infra.stack.probe import ask
 from infra.stack.record import is_running, read_record
+from infra.stack.servers import S3_ANSWERS
 
 __all__ = ["PartHealth", "StackHealth", "look"]
 
@@ -99,14 +100,14 @@ def _questions(settings: Settings, known: Mapping[str, Any]) -> list[_Question]:
 def _answer(probe: str, accepted: frozenset[int]) -> str | None:
     reply = ask(probe, timeout=2.0)
     if reply is None:
-        return "does not answer"
+        return "no answer"
     return None if reply[0] in accepted else f"answers with status {reply[0]}"
 
 
 def _worker(api: str, pool: str) -> str | None:
     reply = ask(f"{api}/work_pools/{pool}/workers/filter", method="POST", body={"limit": 50}, timeout=2.0)
     if reply is None:
-        return "unknown: Prefect does not answer"
+        return "unknown: no Prefect"
     if reply[0] != 200:
         return f"no work pool {pool}"
     return None if any(worker["status"] == "ONLINE" for worker in json.loads(reply[1])) else "not online"

@@ -12,11 +12,13 @@ from typing import Any, Literal, Self
 
 from governance.errors import InputError
 from infra.settings import Settings, load_settings
-from infra.stack.parts import Blueprint
+from infra.stack import flow_servers, servers
+from infra.stack.blueprint import Blueprint
+from infra.stack.part import Part, PartStatus, State
 from infra.stack.ports import HOST, Ports
 from infra.stack.record import FolderLock, read_record, write_record
 from infra.stack.secrets import ensure_secrets
-from infra.stack.supervisor import Part, PartStatus, State, Supervisor
+from infra.stack.supervisor import Supervisor
 
 __all__ = ["PARTS", "Stack"]
 
@@ -219,17 +221,17 @@ class Stack:
     def _build(self, blueprint: Blueprint, store: Store) -> list[Part]:
         parts: list[Part] = []
         if store == "s3" and "s3" in self._parts:
-            parts.append(blueprint.s3())
+            parts.append(servers.s3(blueprint))
         if "label_studio" in self._parts:
-            parts += blueprint.label_studio()
+            parts += servers.label_studio(blueprint)
         if "prefect" in self._parts:
-            parts.append(blueprint.prefect())
+            parts.append(flow_servers.prefect(blueprint))
         if "mlflow" in self._parts:
-            parts.append(blueprint.mlflow())
+            parts.append(servers.mlflow(blueprint))
         if "workers" in self._parts:
-            parts += [blueprint.deploy(), *blueprint.workers()]
+            parts += [flow_servers.deployments(blueprint), *flow_servers.workers(blueprint)]
         if "web" in self._parts:
-            parts.append(blueprint.web())
+            parts.append(servers.web(blueprint))
         return parts
 
     def _on_change(self) -> None:

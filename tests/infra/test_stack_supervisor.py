@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from governance.errors import OutsideError
-from infra.stack.supervisor import MAX_RESTARTS, Part, State, Supervisor
+from infra.stack.part import Part, State
+from infra.stack.supervisor import MAX_RESTARTS, Supervisor
 from tests.support.stack import eventually
 
 SLEEP = "import time; time.sleep(60)"

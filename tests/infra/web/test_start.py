@@ -39,10 +39,10 @@ def test_a_part_that_does_not_answer_is_named(tmp_path):
     write_record(tmp_path, {"settings": settings})
     page = visit(load_settings(tmp_path))
     assert "2 of 2 parts need a look: mlflow, web." in page.text
-    assert page.text.count("does not answer") == 2
+    assert page.text.count("no answer") == 2
     health = visit(load_settings(tmp_path), "/health")
     assert health.status_code == 503
-    assert health.json()["parts"]["mlflow"] == {"healthy": False, "says": "does not answer", "restarts": 0}
+    assert health.json()["parts"]["mlflow"] == {"healthy": False, "says": "no answer", "restarts": 0}
 
 
 def test_nothing_running_is_not_healthy(tmp_path):
