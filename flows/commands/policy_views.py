@@ -39,7 +39,7 @@ _COLOURS = {
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=False)
+    return Console(highlight=False, soft_wrap=True)
 
 
 def _table(*columns: str) -> Table:
@@ -60,20 +60,15 @@ def _said(value: Any) -> str:
 
 
 def print_check(report: CheckReport) -> None:
-    """Findings, worst first, then the verdict."""
+    """Findings, worst first, each with its example; then the verdict."""
     console = _console()
-    if report.findings:
-        table = _table("", "Finding", "Where", "What", "Example")
-        for finding in report.findings:
-            colour = _COLOURS[finding.severity]
-            table.add_row(
-                f"[{colour}]{finding.severity}[/]",
-                str(finding.code),
-                escape(finding.where),
-                escape(finding.message),
-                _said(finding.example) if finding.example else "",
-            )
-        console.print(table)
+    for finding in report.findings:
+        colour = _COLOURS[finding.severity]
+        console.print(
+            f"[{colour}]{finding.severity}[/] {finding.code} [bold]{escape(finding.where)}[/]: {escape(finding.message)}"
+        )
+        if finding.example:
+            console.print(f"    example: {_said(finding.example)}")
     word = "[green]passed[/]" if report else "[red]failed[/]"
     console.print(f"{word}: {len(report.errors)} errors, {len(report.warnings)} warnings")
 
@@ -86,17 +81,13 @@ def print_diff(found: PolicyDiff) -> None:
     if found.is_empty:
         console.print("no difference in meaning")
         return
-    table = _table("", "What", "Id", "Change", "Witness")
     for direction in Direction:
         for change in found.of(direction):
-            table.add_row(
-                f"[{_COLOURS[direction]}]{direction}[/]",
-                change.what,
-                escape(change.id),
-                escape(change.detail),
-                _said(change.witness) if change.witness else "",
+            console.print(
+                f"[{_COLOURS[direction]}]{direction}[/] {change.what} [bold]{escape(change.id)}[/]: {escape(change.detail)}"
             )
-    console.print(table)
+            if change.witness:
+                console.print(f"    witness: {_said(change.witness)}")
     console.print(", ".join(f"{len(found.of(direction))} {direction}" for direction in Direction))
 
 
@@ -109,27 +100,16 @@ def print_resolution(answer: Resolution) -> None:
     for name in answer.unset:
         table.add_row(name, "[dim]not set[/]", "")
     console.print(table)
-    if answer.denied or answer.clipped:
-        console.print()
-        table = _table("", "Wish", "Of", "By", "Tier", "Owner", "Why")
-        for word, colour, wishes in (("denied", "red", answer.denied), ("clipped", "yellow", answer.clipped)):
-            for wish in wishes:
-                becomes = "" if wish.value is None else f" → {wish.value}"
-                table.add_row(
-                    f"[{colour}]{word}[/]",
-                    f"{escape(wish.dimension)}: {_said(wish.wish)}{becomes}",
-                    wish.source,
-                    wish.rule,
-                    "-" if wish.tier is None else str(wish.tier),
-                    _said(wish.owner),
-                    escape(wish.reason),
-                )
-        console.print(table)
-    console.print()
-    table = _table("Rule", "Tier", "", "Statement")
+    for word, colour, wishes in (("denied", "red", answer.denied), ("clipped", "yellow", answer.clipped)):
+        for wish in wishes:
+            becomes = "" if wish.value is None else f" → {wish.value}"
+            tier = "" if wish.tier is None else f" (tier {wish.tier}, {escape(wish.owner or '')})"
+            console.print(
+                f"[{colour}]{word}[/] {escape(wish.dimension)}: {_said(wish.wish)}{becomes}, wished by the {wish.source}"
+            )
+            console.print(f"    by {wish.rule}{tier}: {escape(wish.reason)}")
     for rule in answer.rules:
-        table.add_row(rule.id, str(int(rule.tier)), str(rule.kind), escape(rule.statement))
-    console.print(table)
+        console.print(f"{rule.kind} [bold]{rule.id}[/]: {escape(rule.statement)}")
     console.print(f"decided under {answer.policy_digest}")
 
 
@@ -137,7 +117,8 @@ def print_map(shown: Mapping[str, Any], *, indent: int = 0) -> None:
     """A map as lines of name and value."""
     console = _console()
     for name, value in shown.items():
-        label = f"{'  ' * indent}[bold]{escape(name.replace('_', ' '))}[/]"
+        # names inside are ids of the policy and stay as they are
+        label = f"{'  ' * indent}[bold]{escape(name if indent else name.replace('_', ' '))}[/]"
         if isinstance(value, Mapping) and value and indent == 0:
             console.print(label)
             print_map(value, indent=1)
