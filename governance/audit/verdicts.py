@@ -144,7 +144,8 @@ def find(cell: Cell, rulings: list[Ruling], *, judge: Judge | None) -> Finding:
     high = float(upper_bound(k + unknown, n, cell.confidence))
     low = float(lower_bound(k, n, cell.confidence))
     to_decide = None
-    if decided is Verdict.UNDECIDED and n and not (low > cell.max_rate):
+    # Where the bound is already clear, more families are not what is lacking.
+    if decided is Verdict.UNDECIDED and n and low <= cell.max_rate <= high:
         to_decide = plan_to_decide(k / n, limit=cell.max_rate, confidence=cell.confidence)
     return Finding(
         rule=cell.rule,

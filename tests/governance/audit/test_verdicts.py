@@ -171,6 +171,11 @@ def test_evidence_the_policy_does_not_accept_never_passes(grade):
     assert f"evidence is of grade {grade}; the policy accepts A" in report.findings[HARM].reasons[1]
 
 
+def test_more_families_are_asked_for_only_where_they_would_help():
+    assert audit(grade=EvidenceGrade.C).findings[HARM].to_decide is None
+    assert audit(wrong={"harm-1", "harm-2"}).findings[HARM].to_decide is not None
+
+
 @pytest.mark.parametrize("grade", list(EvidenceGrade))
 def test_evidence_of_any_grade_may_fail(grade):
     assert audit(grade=grade, wrong={f"harm-{i}" for i in range(50)}).verdict is Verdict.FAIL
