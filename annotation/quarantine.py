@@ -40,7 +40,7 @@ QUARANTINE: Final = pa.schema(
 ``row`` is the whole row as JSON."""
 
 _MASK: Final = "_failed"
-_MOST_CHECKS: Final = 64
+_BITS: Final = 64
 
 
 def validate_batch(
@@ -73,8 +73,8 @@ def validate_batch(
     kinds = {name.removeprefix("personal_data_") for name in columns if name.startswith("personal_data_")}
     screened = screens(staged, around.items, kinds)
     judged = _marked(facts(screened, around, columns), by_row)
-    failed = judged.filter(pl.col(_MASK) != 0)
-    passed = judged.filter(pl.col(_MASK) == 0)
+    failed = judged.filter(pl.col(_MASK))
+    passed = judged.filter(~pl.col(_MASK))
     batch = BatchFacts(
         accepted=passed, profiles=around.profiles, read=staged.height, quarantined=failed.height
     )
@@ -134,14 +134,26 @@ def _outside(column: pl.Expr, check: Check) -> pl.Expr:
 
 
 def _marked(judged: pl.DataFrame, checks: Sequence[Check]) -> pl.DataFrame:
-    if len(checks) > _MOST_CHECKS:
-        raise ValueError(f"{len(checks)} checks of rows; the bitmask holds {_MOST_CHECKS}")
-    bits = [fails(check).cast(pl.UInt64) * (1 << bit) for bit, check in enumerate(checks)]
-    return judged.with_columns(pl.sum_horizontal(bits).cast(pl.UInt64).alias(_MASK))
+    """``judged`` with its verdict: one mask of failed checks per 64 checks, and whether any failed."""
+    masks = [
+        pl.sum_horizontal(
+            [
+                fails(check).cast(pl.UInt64) * (1 << bit)
+                for bit, check in enumerate(checks[start : start + _BITS])
+            ]
+        )
+        .cast(pl.UInt64)
+        .alias(f"{_MASK}{start // _BITS}")
+        for start in range(0, len(checks), _BITS)
+    ]
+    marked = judged.with_columns(masks)
+    return marked.with_columns(pl.any_horizontal(pl.col(f"^{_MASK}[0-9]+$") != 0).alias(_MASK))
 
 
-def _bit(bit: int) -> pl.Expr:
-    return (pl.col(_MASK) & pl.lit(1 << bit, dtype=pl.UInt64)) != 0
+def _bit(number: int) -> pl.Expr:
+    """Whether the check of this number failed."""
+    mask, bit = divmod(number, _BITS)
+    return (pl.col(f"{_MASK}{mask}") & pl.lit(1 << bit, dtype=pl.UInt64)) != 0
 
 
 def _counts(judged: pl.DataFrame, checks: Sequence[Check]) -> dict[str, int]:
@@ -202,7 +214,7 @@ def _finding(check: Check, batch: BatchFacts) -> Finding:
 def _strata(judged: pl.DataFrame, profiles: pl.DataFrame) -> tuple[StratumCount, ...]:
     """Who was filtered out: rows read and quarantined per codebook answer; people without one apart."""
     answers = profiles.select("annotator", "field", "status", "value").unique()
-    quarantined = judged.select("annotator", failed=pl.col(_MASK) != 0)
+    quarantined = judged.select("annotator", failed=pl.col(_MASK))
     found: list[StratumCount] = []
     for name in answers.get_column("field").unique().sort():
         counted = (

@@ -22,7 +22,7 @@ from annotation.staging import stage_events, stage_rows
 from annotation.validated import require_passed
 from governance.digest import digest
 from governance.errors import RecordError, RefusedError
-from tests.support.batches import MODELS, REQUIREMENTS, Batch
+from tests.support.batches import REQUIREMENTS, Batch
 from tests.support.faults import FAULTS
 
 CHECKS = checks_for(REQUIREMENTS)
@@ -303,5 +303,10 @@ def test_staging_keeps_every_row_and_names_what_did_not_fit() -> None:
     }
 
 
-def test_the_generated_items_name_the_models_the_faults_name() -> None:
-    assert MODELS[0] == "llama-7b"
+def test_more_than_64_checks_of_rows_are_all_applied() -> None:
+    batch = Batch()
+    batch.rows[0]["seconds"] = 30.5
+    needs = [{"id": f"D.duration-{n}", "check": "duration", "at_least": n} for n in range(1, 41)]
+    result = validate_batch(batch.rows, checks=checks_for(needs), **batch.surroundings())
+    assert sum(check.rule.startswith(("R.", "D.")) for check in result.checks) > 64
+    assert result.failed_rules == {f"D.duration-{n}": 1 for n in range(31, 41)}
