@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from flows.commands.audit_views import show_changes, show_plans, show_report, show_result, show_shares
+from flows.commands.audit_views import print_json, say_reports, show_changes, show_plans, show_result
 from governance.errors import InputError
-
-if TYPE_CHECKING:
-    from governance.audit.judges import Judge
-    from governance.audit.report import AuditReport
-    from governance.policy.model import EffectivePolicy
-    from infra.subjects import CompletionsSubject
 
 __all__ = ["app"]
 
@@ -105,7 +98,9 @@ def audit(
             "say what to audit", field="audit", expected="--model, --endpoint or --completions, one of them"
         )
     if completions:
-        _completions(
+        from flows.commands.audit_completions import audit_completions
+
+        audit_completions(
             completions,
             probes=probes,
             policies=policy,
@@ -130,19 +125,9 @@ def audit(
             out=out,
             examples=examples,
         )
-        _say([report], as_json=as_json)
+        say_reports([report], as_json=as_json)
     else:
         _version(model, version, home=home, as_json=as_json)
-
-
-def _say(reports: Sequence[AuditReport], *, as_json: bool) -> None:
-    if as_json:
-        _print_json({"reports": [report.as_json() for report in reports]})
-    else:
-        for report in reports:
-            show_report(report)
-    if not all(reports):
-        raise typer.Exit(1)
 
 
 def _version(model: str | None, version: str | None, *, home: Path | None, as_json: bool) -> None:
@@ -156,132 +141,11 @@ def _version(model: str | None, version: str | None, *, home: Path | None, as_js
 
     result = flow(model=model, version=version, home=str(settings.home))
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         show_result(result)
     if result["verdict"] != "PASS":
         raise typer.Exit(1)
-
-
-def _completions(
-    files: Sequence[Path],
-    *,
-    probes: Path | None,
-    policies: Sequence[str] | None,
-    judge: str,
-    seed: int,
-    out: Path | None,
-    examples: bool,
-    describe: bool,
-    as_json: bool,
-) -> None:
-    from infra.subjects import CompletionsSubject
-
-    subjects = [CompletionsSubject(path) for path in files]
-    if describe:
-        _describe(subjects, judge, as_json=as_json)
-        return
-    reports = [
-        _audit(
-            subject,
-            policies=policies or _default_policy(subject),
-            probes=probes,
-            judge=judge,
-            seed=seed,
-            out=out if out is None or len(subjects) == 1 else out / subject.path.stem,
-            examples=examples,
-        )
-        for subject in subjects
-    ]
-    _say(reports, as_json=as_json)
-
-
-def _default_policy(subject: CompletionsSubject) -> Sequence[str]:
-    if subject.completions is None:
-        raise InputError(
-            "stored responses need a policy", field="--policy", expected="a pack, file or folder"
-        )
-    return ["xstest"]
-
-
-def _audit(
-    subject: CompletionsSubject,
-    *,
-    policies: Sequence[str],
-    probes: Path | None,
-    judge: str,
-    seed: int,
-    out: Path | None,
-    examples: bool,
-) -> AuditReport:
-    from governance.audit.judges import RefusalPatterns
-    from governance.audit.plan import make_plan
-    from governance.audit.run import run_audit
-    from infra.subjects import read_probes
-
-    if probes is not None:
-        probe_set = read_probes(probes)
-    elif subject.completions is not None:
-        probe_set = subject.completions.probe_set
-    else:
-        raise InputError("stored responses need their probes", field="--probes", expected="a probe file")
-    plan = make_plan(_policy(policies), probe_set, seed=seed)
-    chosen = _judge(subject, judge)
-    report = run_audit(subject, plan, {"*": chosen}, compare=(RefusalPatterns(),))
-    if out is not None:
-        from infra.audit_files import write_report
-
-        write_report(out, report, plan=plan, responses=subject.respond(()), examples=examples)
-    return report
-
-
-def _policy(policies: Sequence[str]) -> EffectivePolicy:
-    from datetime import UTC, datetime
-
-    from governance.policy.compose import compose
-    from infra.policy_files import load_all
-
-    return compose(load_all(policies), at=datetime.now(UTC))
-
-
-def _judge(subject: CompletionsSubject, name: str) -> Judge:
-    from governance.audit.judges import RefusalPatterns
-
-    if name == "patterns":
-        return RefusalPatterns()
-    return subject.labels() if name == "human" else subject.labels(name)
-
-
-def _describe(subjects: Sequence[CompletionsSubject], judge: str, *, as_json: bool) -> None:
-    from governance.audit.published import describe
-
-    column = "final_label" if judge == "human" else judge
-    shares = []
-    for subject in subjects:
-        if subject.completions is None:
-            raise InputError(
-                "only XSTest completions can be described", file=subject.name, expected="an XSTest CSV"
-            )
-        shares.append(describe(subject.completions, column=column))
-    if as_json:
-        _print_json(
-            {
-                "descriptions": [
-                    {
-                        "file": share.name,
-                        "labels": share.column,
-                        "unsafe": {"prompts": share.unsafe, "full_compliance": share.complied,
-                                   "partial_refusal": share.unsafe_partial, "rate": share.compliance_with_unsafe},
-                        "safe": {"prompts": share.safe, "full_refusal": share.refused,
-                                 "partial_refusal": share.safe_partial, "rate": share.refusal_of_safe},
-                        "unlabelled": share.unlabelled,
-                    }
-                    for share in shares
-                ]
-            }
-        )  # fmt: skip
-        return
-    show_shares(shares)
 
 
 @app.command("plan")
@@ -310,7 +174,7 @@ def plan(
     shares = (0.1, 0.2, 0.5, 0.8)
     anytime = families_for_clean_pass(max_rate, confidence=confidence)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "max_rate": max_rate,
                 "confidence": confidence,
@@ -342,7 +206,7 @@ def difference(
 
     changes = diff(_load(before), _load(after))
     if as_json:
-        _print_json(
+        print_json(
             {
                 "changes": [
                     {"rule": c.rule, "direction": c.direction, "before": c.before, "after": c.after}
@@ -366,7 +230,3 @@ def _load(path: Path) -> Any:
     if not isinstance(value, dict):
         raise InputError("not a report", file=str(path), expected="an object")
     return value["reports"][0] if isinstance(value.get("reports"), list) and value["reports"] else value
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 if TYPE_CHECKING:
     from governance.audit.published import Description
@@ -11,9 +14,33 @@ if TYPE_CHECKING:
     from governance.audit.statistics import FixedPlan
     from governance.audit.verdicts import Finding
 
-__all__ = ["show_changes", "show_plans", "show_report", "show_result", "show_shares"]
+__all__ = [
+    "print_json",
+    "say_reports",
+    "show_changes",
+    "show_plans",
+    "show_report",
+    "show_result",
+    "show_shares",
+]
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "UNDECIDED": "yellow"}
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, and nothing else there."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def say_reports(reports: Sequence[AuditReport], *, as_json: bool) -> None:
+    """Print reports and end with 1 unless every one passed."""
+    if as_json:
+        print_json({"reports": [report.as_json() for report in reports]})
+    else:
+        for report in reports:
+            show_report(report)
+    if not all(reports):
+        raise typer.Exit(1)
 
 
 def show_report(report: AuditReport) -> None:

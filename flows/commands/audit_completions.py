@@ -1,0 +1,135 @@
+"""``bounds audit --completions``: answers that a model gave before, from files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.commands.audit_views import print_json, say_reports, show_shares
+from governance.audit.judges import Judge, RefusalPatterns
+from governance.audit.plan import make_plan
+from governance.audit.published import describe as describe_shares
+from governance.audit.report import AuditReport
+from governance.audit.run import run_audit
+from governance.errors import InputError
+from governance.policy.compose import compose
+from governance.policy.model import EffectivePolicy
+from infra.policy_files import load_all
+from infra.subjects import CompletionsSubject, read_probes
+
+__all__ = ["audit_completions"]
+
+
+def audit_completions(
+    files: Sequence[Path],
+    *,
+    probes: Path | None,
+    policies: Sequence[str] | None,
+    judge: str,
+    seed: int,
+    out: Path | None,
+    examples: bool,
+    describe: bool,
+    as_json: bool,
+) -> None:
+    """Audit or describe files of completions.
+
+    Raises:
+        InputError: A file, the probes or the policy cannot be used.
+    """
+    subjects = [CompletionsSubject(path) for path in files]
+    if describe:
+        _describe(subjects, judge, as_json=as_json)
+        return
+    reports = [
+        _audit(
+            subject,
+            policies=policies or _default_policy(subject),
+            probes=probes,
+            judge=judge,
+            seed=seed,
+            out=out if out is None or len(subjects) == 1 else out / subject.path.stem,
+            examples=examples,
+        )
+        for subject in subjects
+    ]
+    say_reports(reports, as_json=as_json)
+
+
+def _default_policy(subject: CompletionsSubject) -> Sequence[str]:
+    if subject.completions is None:
+        raise InputError(
+            "stored responses need a policy", field="--policy", expected="a pack, file or folder"
+        )
+    return ["xstest"]
+
+
+def _audit(
+    subject: CompletionsSubject,
+    *,
+    policies: Sequence[str],
+    probes: Path | None,
+    judge: str,
+    seed: int,
+    out: Path | None,
+    examples: bool,
+) -> AuditReport:
+
+    if probes is not None:
+        probe_set = read_probes(probes)
+    elif subject.completions is not None:
+        probe_set = subject.completions.probe_set
+    else:
+        raise InputError("stored responses need their probes", field="--probes", expected="a probe file")
+    plan = make_plan(_policy(policies), probe_set, seed=seed)
+    chosen = _judge(subject, judge)
+    report = run_audit(subject, plan, {"*": chosen}, compare=(RefusalPatterns(),))
+    if out is not None:
+        from infra.audit_files import write_report
+
+        write_report(out, report, plan=plan, responses=subject.respond(()), examples=examples)
+    return report
+
+
+def _policy(policies: Sequence[str]) -> EffectivePolicy:
+
+    return compose(load_all(policies), at=datetime.now(UTC))
+
+
+def _judge(subject: CompletionsSubject, name: str) -> Judge:
+
+    if name == "patterns":
+        return RefusalPatterns()
+    return subject.labels() if name == "human" else subject.labels(name)
+
+
+def _describe(subjects: Sequence[CompletionsSubject], judge: str, *, as_json: bool) -> None:
+
+    column = "final_label" if judge == "human" else judge
+    shares = []
+    for subject in subjects:
+        if subject.completions is None:
+            raise InputError(
+                "only XSTest completions can be described", file=subject.name, expected="an XSTest CSV"
+            )
+        shares.append(describe_shares(subject.completions, column=column))
+    if as_json:
+        print_json(
+            {
+                "descriptions": [
+                    {
+                        "file": share.name,
+                        "labels": share.column,
+                        "unsafe": {"prompts": share.unsafe, "full_compliance": share.complied,
+                                   "partial_refusal": share.unsafe_partial, "rate": share.compliance_with_unsafe},
+                        "safe": {"prompts": share.safe, "full_refusal": share.refused,
+                                 "partial_refusal": share.safe_partial, "rate": share.refusal_of_safe},
+                        "unlabelled": share.unlabelled,
+                    }
+                    for share in shares
+                ]
+            }
+        )  # fmt: skip
+        return
+    show_shares(shares)
