@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from annotation.agreement import Coefficient, Level, ac1, alpha, fleiss_kappa, percent_agreement
+from annotation.agreement_annotators import annotator_interval, disagreement_by_item
 from annotation.agreement_bootstrap import Interval, alpha_interval
 from annotation.agreement_groups import GroupAgreement, group_agreement
 from annotation.cohen import PairKappa, cohen_kappas
@@ -50,8 +51,20 @@ class GroupReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DisputedItem:
+    """An item and the mean distance between two of its judgements."""
+
+    item: str
+    judgements: int
+    disagreement: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementReport:
-    """Agreement overall, per pair of annotators and by stratum."""
+    """Agreement overall, per pair of annotators and by stratum.
+
+    ``interval`` resamples items; ``annotator_interval``, where asked for, resamples annotators.
+    """
 
     level: Level
     seed: int
@@ -66,11 +79,16 @@ class AgreementReport:
     cohen: tuple[PairKappa, ...]
     by: Mapping[str, Mapping[str, GroupReport]]
     histogram: PatternHistogram
+    annotator_interval: Interval | None = None
+    disputed: tuple[DisputedItem, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The JSON object of ``bounds agreement --json``; undefined figures are null with their reason."""
+        people = self.annotator_interval
         return {
             **_head(self.sizes, self.alpha, self.interval),
+            "annotators_low": None if people is None else people.low,
+            "annotators_high": None if people is None else people.high,
             "level": str(self.level),
             "by": {
                 column: {name: _group_json(group) for name, group in groups.items()}
@@ -82,6 +100,10 @@ class AgreementReport:
             "cohen_kappa": [
                 {"annotators": [pair.first, pair.second], "kappa": pair.kappa, "items": pair.items}
                 for pair in self.cohen
+            ],
+            "disputed": [
+                {"item": item.item, "judgements": item.judgements, "disagreement": item.disagreement}
+                for item in self.disputed
             ],
             "confidence": self.interval.confidence,
             "bootstrap": self.interval.replicates,
@@ -217,6 +239,8 @@ def assess(
     replicates: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
+    annotator_replicates: int = 0,
+    top: int = 0,
 ) -> AgreementReport:
     """Agreement of a table of judgements in long form.
 
@@ -229,6 +253,8 @@ def assess(
         replicates: Bootstrap samples over items; 0 for none.
         seed: Seed of the draws.
         confidence: Nominal coverage of the intervals.
+        annotator_replicates: Bootstrap samples over annotators, for the alpha over all; 0 for none.
+        top: Most disputed items to name.
 
     Raises:
         RecordError: Values do not suit the level.
@@ -260,6 +286,41 @@ def assess(
         cohen=cohen,
         by={column: _by(coded, column, level, settings) for column in by},
         histogram=whole,
+        annotator_interval=_over_annotators(coded, level, settings | {"replicates": annotator_replicates}),
+        disputed=_disputed(coded, level, top),
+    )
+
+
+def _over_annotators(coded: _Coded, level: Level, settings: Mapping[str, Any]) -> Interval | None:
+    if not settings["replicates"]:
+        return None
+    return annotator_interval(
+        coded.items,
+        coded.annotators,
+        coded.codes,
+        n_items=coded.n_items,
+        n_annotators=len(coded.names),
+        categories=coded.categories,
+        distance=level,
+        **settings,
+    )
+
+
+def _disputed(coded: _Coded, level: Level, top: int) -> tuple[DisputedItem, ...]:
+    """The ``top`` items by disagreement, ties by name; items without disagreement are not disputed."""
+    if not top or not coded.n_items:
+        return ()
+    found = disagreement_by_item(
+        coded.items, coded.codes, n_items=coded.n_items, categories=coded.categories, distance=level
+    )
+    sizes = np.bincount(coded.items, minlength=coded.n_items)
+    names = np.empty(coded.n_items, dtype=object)
+    names[coded.items] = coded.frame["item"].cast(pl.String).to_numpy()
+    some = np.flatnonzero(np.nan_to_num(found) > 0)
+    first = sorted(some, key=lambda number: (-found[number], names[number]))[:top]
+    return tuple(
+        DisputedItem(item=str(names[n]), judgements=int(sizes[n]), disagreement=float(found[n]))
+        for n in first
     )
 
 

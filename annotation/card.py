@@ -48,7 +48,7 @@ def card(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         _target(about),
         _summary(figures, about),
         _people(figures, about),
-        _coverage(figures, about),
+        _coverage(figures),
         _agreement(figures),
         _filtered(figures, about),
         _items(figures, about),
@@ -140,7 +140,7 @@ def _people(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     return "\n\n".join(lines)
 
 
-def _coverage(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+def _coverage(figures: Mapping[str, Any]) -> str:
     lines = ["## Coverage of the population"]
     if not figures["coverage"]:
         lines.append("The policy states no population target: who is missing cannot be said.")
@@ -161,7 +161,6 @@ def _coverage(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
             f"Distance from the target (total variation): {found['total_variation_before']:.3f}. Not documented or "
             f"suppressed: {found['undocumented']:,} annotators."
         )
-    del about
     return "\n\n".join(lines)
 
 

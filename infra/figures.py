@@ -76,7 +76,7 @@ def _agreement(name: str, found: Mapping[str, Any]) -> bytes:
     axes.axvline(0, color=_INK, linewidth=0.6)
     axes.set_yticks(range(len(rows)), [f"{label} ({group['annotators']})" for label, group in rows])
     axes.set_xlim(right=1.02)
-    axes.set_xlabel(f"Krippendorff's alpha ({found['level']}), 95 % interval; bar: agreement with all others")
+    axes.set_xlabel(f"Krippendorff's alpha ({found['level']}), 95 % interval\nbar: agreement with all others")
     axes.set_title(f"Agreement on {name} (annotators)", loc="left", color=_INK)
     return _png(figure)
 

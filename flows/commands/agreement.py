@@ -41,6 +41,10 @@ def agreement(
     ] = None,
     bootstrap: Annotated[int, typer.Option(min=0, max=1_000_000, help="Resamples of items; 0: none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
+    annotator_bootstrap: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Resamples of annotators, beside those of items.")
+    ] = 0,
+    top: Annotated[int, typer.Option(min=0, help="Name this many of the most disputed items.")] = 0,
     confidence: Annotated[float, typer.Option(help="Confidence of the intervals.")] = 0.95,
     missing: Annotated[list[str] | None, typer.Option(help="Text that means no judgement.")] = None,
     order: Annotated[str | None, typer.Option(help="Categories from lowest to highest, with commas.")] = None,
@@ -69,7 +73,14 @@ def agreement(
     _check_confidence(confidence)
     try:
         report = assess(
-            frame, level=_level(level), by=_names(by), replicates=bootstrap, seed=seed, confidence=confidence
+            frame,
+            level=_level(level),
+            by=_names(by),
+            replicates=bootstrap,
+            seed=seed,
+            confidence=confidence,
+            annotator_replicates=annotator_bootstrap,
+            top=top,
         )
     except RecordError as error:
         error.file = str(file)
@@ -170,6 +181,12 @@ def _show(file: Path, report: AgreementReport) -> None:
     head.add_row(
         f"Krippendorff's alpha, {report.level}", _figure(report.alpha.value, interval.low, interval.high)
     )
+    people = report.annotator_interval
+    if people is not None:
+        head.add_row(
+            "  the same, had other annotators been asked",
+            _figure(report.alpha.value, people.low, people.high),
+        )
     head.add_row("Fleiss' kappa", _figure(report.fleiss_kappa.value))
     head.add_row("Gwet's AC1", _figure(report.ac1.value))
     head.add_row("percent agreement", _figure(report.percent_agreement.value))
@@ -178,6 +195,11 @@ def _show(file: Path, report: AgreementReport) -> None:
     console.print(head)
     if report.alpha.reason:
         console.print(f"alpha has no value: {report.alpha.reason}")
+    if report.disputed:
+        disputed = Table("most disputed items", "judgements", "mean distance of two")
+        for item in report.disputed:
+            disputed.add_row(item.item, f"{item.judgements:,}", f"{item.disagreement:.3f}")
+        console.print(disputed)
     for column, groups in report.by.items():
         console.print(_by_table(column, groups))
 

@@ -19,6 +19,7 @@ from annotation.agreement import (
     fleiss_kappa,
     percent_agreement,
 )
+from annotation.agreement_annotators import annotator_interval, disagreement_by_item
 from annotation.agreement_bootstrap import alpha_interval
 from annotation.agreement_groups import cross_kappa, group_agreement
 from annotation.agreement_report import MISSING, assess
@@ -399,3 +400,69 @@ def test_cohen_by_hand() -> None:
     (pair,) = assess(pl.DataFrame(rows), replicates=0).cohen
     assert pair.kappa == pytest.approx(0.4)
     assert (pair.first, pair.second, pair.items) == ("a", "b", 50)
+
+
+def long_of(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows, columns = np.nonzero(table >= 0)
+    return rows, columns, table[rows, columns]
+
+
+def test_annotator_interval_equals_a_loop_over_drawn_people() -> None:
+    """A replicate is alpha over the drawn people's pairs, none with a copy of oneself: enumerated in Python."""
+    table = np.array([[0, 0, 1], [1, 1, 1], [2, 0, 2], [0, 1, -1], [2, 2, 2], [1, 0, 1]])
+    rows, people, codes = long_of(table)
+    generator = np.random.default_rng(6)
+    values = []
+    for _ in range(200):
+        drawn = generator.integers(0, 3, size=3)
+        observed, judged = 0.0, []
+        for row in table:
+            chosen = [(int(person), int(row[person])) for person in drawn if row[person] >= 0]
+            pairs = [
+                (a, b) for i, a in enumerate(chosen) for j, b in enumerate(chosen) if i != j and a[0] != b[0]
+            ]
+            if pairs:
+                observed += len(chosen) * sum(a[1] != b[1] for a, b in pairs) / len(pairs)
+                judged += [code for _, code in chosen]
+        n = len(judged)
+        chance = sum(a != b for a, b in permutations(judged, 2)) / (n - 1) if n > 1 else 0
+        values.append(1 - observed / chance if chance else np.nan)
+    interval = annotator_interval(
+        rows, people, codes, n_items=6, n_annotators=3, categories=(0.0, 1.0, 2.0), replicates=200, seed=6
+    )
+    defined = np.array(values)[~np.isnan(values)]
+    assert interval.undefined == 200 - len(defined)
+    assert [interval.low, interval.high] == pytest.approx(list(np.quantile(defined, [0.025, 0.975])))
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_one_outlier_widens_the_interval_over_annotators(level: Level) -> None:
+    generator = np.random.default_rng(12)
+    truth = generator.integers(1, 4, size=300)
+    table = np.repeat(truth[:, None], 6, axis=1)
+    table[:, 5] = generator.integers(1, 4, size=300)
+    frame = pl.DataFrame(
+        [
+            {"item": item, "annotator": person, "value": float(table[item, person])}
+            for item in range(300)
+            for person in range(6)
+        ]
+    )
+    report = assess(frame, level=level, replicates=300, annotator_replicates=300, top=3)
+    over_items, over_people = report.interval, report.annotator_interval
+    assert over_people is not None
+    assert over_people.high == 1.0  # without the outlier all agree
+    assert over_items.high is not None
+    assert over_items.high < 1
+    assert report.as_json()["annotators_low"] == over_people.low
+    assert len(report.disputed) == 3
+    assert report.disputed[0].disagreement >= report.disputed[1].disagreement > 0
+
+
+def test_disagreement_of_an_item_by_hand() -> None:
+    found = disagreement_by_item(
+        np.array([0, 0, 0, 1, 2, 2]), np.array([0, 0, 1, 0, 1, 1]), n_items=3, categories=(1.0, 2.0)
+    )
+    assert found[0] == pytest.approx(4 / 6)
+    assert np.isnan(found[1])
+    assert found[2] == 0
