@@ -49,8 +49,10 @@ def personas(platform: Platform, policy: EffectivePolicy) -> tuple[Persona, ...]
 
     found = [NO_PERSONA]
     for name in platform.settings.profiles:
-        for document in load_pack(name):
-            found.append(Persona(id=document.id, settings=dict(resolve(policy, document).settings)))
+        found += [
+            Persona(id=document.id, settings=dict(resolve(policy, document).settings))
+            for document in load_pack(name)
+        ]
     return tuple(found)
 
 

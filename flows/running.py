@@ -23,10 +23,13 @@ def _is_outside(task: object, run: object, state: Any) -> bool:
     return False
 
 
-# Options of every task that talks to a server: four more tries within a minute, then the flow fails with the reason.
+# Pauses before a task is tried again, in seconds; the number of pauses is the number of further tries.
+_PAUSES: Final = [float(pause) for pause in os.environ.get("BOUNDS_RETRY_SECONDS", "1,4,15,30").split(",")]
+
+# Options of every task that talks to a server: tried again within a minute, then the flow fails with the reason.
 OUTSIDE: Final[dict[str, Any]] = {
-    "retries": 4,
-    "retry_delay_seconds": [1, 4, 15, 30],
+    "retries": len(_PAUSES),
+    "retry_delay_seconds": _PAUSES,
     "retry_condition_fn": _is_outside,
     "persist_result": False,
 }

@@ -39,8 +39,7 @@ def register(platform: Platform, release: ledger.Release, kind: str, *, seed: in
     """Train one candidate and register it; the version. Again, and the same version is returned."""
     import pyarrow.parquet as pq
 
-    from infra.candidates import candidate, log_candidate
-    from infra.candidates import train as learn
+    from infra.candidates import learn, log_candidate
     from infra.tracking import release_dataset
 
     tree = str(release.tree)
@@ -50,7 +49,7 @@ def register(platform: Platform, release: ledger.Release, kind: str, *, seed: in
     )
     platform.registry()
     return log_candidate(
-        candidate(learn({"pairs": pairs}, seed=seed), kind),
+        learn({"pairs": pairs}, kind, seed=seed),
         registered_model=platform.settings.registered_model,
         release_digest=release.digest,
         dataset=dataset,

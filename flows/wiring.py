@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from annotation.ports import JudgementSource, ObjectStore
 from governance.errors import InputError, OutsideError
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from infra.registry import Registry
 
 __all__ = ["Platform", "clock", "data_checks", "open_platform"]
+
+# A flow's task is tried again anyhow; within one try a restarting server is waited for this long.
+_PATIENCE_SECONDS: Final = 5.0
 
 
 def clock() -> datetime:
@@ -54,6 +57,7 @@ class Platform:
     settings: Settings
     store: ObjectStore
     db: Database
+    closing: ExitStack
 
     def site(self, name: str) -> SiteSettings:
         """Settings of a site."""
@@ -110,7 +114,9 @@ class Platform:
         from infra.label_studio import LabelStudioSite
 
         settings = self.site(site)
-        return LabelStudioSite(settings) if settings.label_studio_url else None
+        if settings.label_studio_url is None:
+            return None
+        return self.closing.enter_context(LabelStudioSite(settings, patience=_PATIENCE_SECONDS))
 
     def sources(self, site: str) -> list[JudgementSource]:
         """The places where judgements of a site are given."""
@@ -171,5 +177,6 @@ def read_trust(path: Path) -> Trust:
 def open_platform(home: str | Path | None = None) -> Iterator[Platform]:
     """The platform of a data folder, closed again on leaving."""
     settings = load_settings(Path(home) if home else None)
-    with open_database(settings, now=clock()) as db:
-        yield Platform(settings=settings, store=open_store(settings), db=db)
+    with ExitStack() as closing:
+        db = closing.enter_context(open_database(settings, now=clock()))
+        yield Platform(settings=settings, store=open_store(settings), db=db, closing=closing)

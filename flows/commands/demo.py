@@ -152,7 +152,7 @@ def _walk(
         _show_collected(console, platform, items, given, collected, data)
         with timer.step("validate", "validating"):
             [batch] = validate(_SITE, home=home)
-        _show_batch(console, platform, batch, planted)
+        _show_batch(console, batch, planted)
         with timer.step("release", "building the release"):
             released = release(
                 better="more helpful to the person who asked, inside the law",
@@ -221,11 +221,11 @@ def _show_policy(console: Console, platform: Platform) -> dict[str, Any]:
             console.print(f"   [green]honoured[/green]  {wish} = {value}")
     for each in answer.clipped:
         console.print(
-            f"   [yellow]clipped[/yellow]   {each.dimension} = {each.wish} to {each.value}: {each.rule}, Tier {int(each.tier)}, {each.owner}"
+            f"   [yellow]clipped[/yellow]   {each.dimension} = {each.wish} to {each.value}: {each.rule}, Tier {each.tier}, {each.owner}"
         )
     for each in answer.denied:
         console.print(
-            f"   [red]denied[/red]    {each.dimension} = {each.wish}: {each.rule}, Tier {int(each.tier)}, {each.owner}"
+            f"   [red]denied[/red]    {each.dimension} = {each.wish}: {each.rule}, Tier {each.tier}, {each.owner}"
         )
     return {
         "settings": dict(answer.settings),
@@ -254,9 +254,7 @@ def _show_collected(
     console.print(f"   raw events  [dim]{collected['events']}[/dim]")
 
 
-def _show_batch(
-    console: Console, platform: Platform, batch: Mapping[str, Any], planted: Sequence[Any]
-) -> None:
+def _show_batch(console: Console, batch: Mapping[str, Any], planted: Sequence[Any]) -> None:
     colour = "green" if batch["verdict"] == "PASSED" else "red"
     console.print(
         f"\n[b]3  Validate[/b]  [{colour}]{batch['verdict']}[/{colour}]  {batch['read']} read = {batch['accepted']} accepted "

@@ -1,0 +1,23 @@
+"""One stack with two sites for the tests of the way; no schedules of its own."""
+
+import pytest
+
+from infra.stack import Stack
+from tests.support.stack import ANY_PORT
+
+
+@pytest.fixture(scope="session")
+def way_stack(tmp_path_factory):
+    """Label Studio, Prefect with workers, MLflow; sites ``north`` and ``south``; no deployment."""
+    folder = tmp_path_factory.mktemp("way")
+    nothing = folder / "prefect.yaml"
+    nothing.write_text("deployments: []\n")
+    with Stack(
+        folder / "home",
+        sites=("north", "south"),
+        ports=ANY_PORT,
+        parts=("label_studio", "prefect", "mlflow", "workers"),
+        deployments=nothing,
+        environment={"BOUNDS_RETRY_SECONDS": "0.2,0.5,2,5,10"},
+    ) as stack:
+        yield stack
