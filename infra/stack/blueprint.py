@@ -59,7 +59,7 @@ class Blueprint:
         rank: int = 0,
         after: tuple[str, ...] = (),
         prepare: Callable[[], None] | None = None,
-        deadline: float = 180.0,
+        deadline: float = 300.0,
     ) -> Part:
         """A part with an address and port if it is a server; the arguments are those of ``Part``."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}

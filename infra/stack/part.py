@@ -57,7 +57,7 @@ class Part:
     port: int | None = None
     rank: int = 0
     prepare: Callable[[], None] | None = None
-    deadline: float = 180.0
+    deadline: float = 300.0
     grace: float = 10.0
 
 
