@@ -46,7 +46,6 @@ def deployments(plan: Blueprint) -> Part:
         _environment(plan),
         ready=None,
         after=("prefect",),
-        deadline=120.0,
     )
 
 
