@@ -18,9 +18,12 @@ import typer
 from governance.errors import InputError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import Console
 
     from flows.wiring import Platform
+    from governance.policy.model import EffectivePolicy
 
 __all__ = ["demo"]
 
@@ -227,11 +230,29 @@ def _show_policy(console: Console, platform: Platform) -> dict[str, Any]:
         console.print(
             f"   [red]denied[/red]    {each.dimension} = {each.wish}: {each.rule}, Tier {each.tier}, {each.owner}"
         )
+    changes = _next_version(policy, clock())
+    console.print(
+        f"   the next version ({len(changes)} tightened, 0 loosened) would leave less: [dim]{changes[0]}[/dim]"
+    )
     return {
         "settings": dict(answer.settings),
+        "next_version_tightens": changes,
         "clipped": [each.dimension for each in answer.clipped],
         "denied": [each.dimension for each in answer.denied],
     }
+
+
+def _next_version(policy: EffectivePolicy, at: datetime) -> list[str]:
+    """What the next version of the provider's document tightens; it loosens nothing, or the story would say so."""
+    from governance.errors import RefusedError
+    from governance.policy.compose import compose
+    from governance.policy.diff import diff
+    from infra.policy_files import load_pack
+
+    found = diff(policy, compose(load_pack("demo-next"), at=at))
+    if found.loosened or not found.tightened:
+        raise RefusedError("the next version of the policy", ["it loosens something, or tightens nothing"])
+    return [f"{change.what} {change.id}: {change.detail}" for change in found.tightened]
 
 
 def _show_collected(
