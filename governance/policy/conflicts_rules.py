@@ -9,7 +9,7 @@ from governance.policy.cells import contexts
 from governance.policy.domain import difference, everything, meet
 from governance.policy.finding import Finding, Severity
 from governance.policy.model import EffectivePolicy, EffectiveRule, When, holds
-from governance.tiers import RuleKind
+from governance.tiers import Level, RuleKind
 
 __all__ = ["findings", "implied_by", "overlap"]
 
@@ -80,7 +80,8 @@ def implied_by(rule: EffectiveRule, policy: EffectivePolicy) -> tuple[str, ...]:
     A property is implied by a rule of the same kind and property that holds wherever this one does; a limit
     by what the higher documents leave of the dimension in every context.
     """
-    if rule.output_property is None and not rule.limits:
+    nothing_said = rule.output_property is None and not rule.limits
+    if nothing_said or rule.document.level is Level.LAW:
         return ()
     found: list[str] = []
     if rule.output_property is not None:

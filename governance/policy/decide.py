@@ -271,7 +271,7 @@ def _missing(dimension: EffectiveDimension, attribute: str, known: frozenset[str
 def _plain_denial(dimension: object, rule: str, reason: str) -> Verdict:
     return Verdict(
         allowed=False,
-        dimension=str(dimension)[:80],
+        dimension=str(dimension)[:80].encode(errors="replace").decode(),
         rule=rule,
         tier=None,
         owner=None,

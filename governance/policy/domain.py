@@ -32,6 +32,7 @@ __all__ = [
     "from_micro",
     "grid_ends",
     "is_empty",
+    "is_text",
     "meet",
     "nearest",
     "to_micro",
@@ -113,6 +114,17 @@ def from_micro(micro: int) -> int | float:
     return micro // MICRO if micro % MICRO == 0 else micro / MICRO
 
 
+def is_text(value: object) -> bool:
+    """Whether ``value`` is a text that can be written down: half a surrogate pair cannot."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def fold_text(text: str) -> str:
     """The form in which text is screened: compatibility-normalised, case-folded, invisible characters gone."""
     folded = unicodedata.normalize("NFKD", text).casefold()
@@ -146,7 +158,7 @@ def contains(domain: Domain, value: object) -> bool:
             micro = to_micro(value)
             return micro is not None and domain.low <= micro <= domain.high and micro % domain.step == 0
         case Phrases():
-            if not isinstance(value, str) or len(value) > domain.max_length:
+            if not isinstance(value, str) or len(value) > domain.max_length or not is_text(value):
                 return False
             folded = fold_text(value)
             return not any(_holds_phrase(folded, phrase) for phrase in domain.forbidden)

@@ -98,15 +98,5 @@ def _dimension(policy: EffectivePolicy, name: str) -> dict[str, Any]:
         "depends_on": list(dimension.attributes),
         "declared_by": [ref.as_json() for ref in dimension.declared],
         "defaults": [{"value": d.value, "owner": d.document.owner} for d in dimension.defaults],
-        "narrowed_by": [
-            {
-                "rule": n.rule,
-                "tier": int(n.document.tier),
-                "owner": n.document.owner,
-                "document": f"{n.document.id}@{n.document.version}",
-                "when": {attribute: sorted(values) for attribute, values in n.when.items()},
-                "leaves": values_of(n.domain),
-            }
-            for n in dimension.narrowings
-        ],
+        "narrowed_by": [n.as_json() for n in dimension.narrowings],
     }

@@ -134,15 +134,23 @@ class EffectiveRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowing:
-    """One thing that narrows a dimension: a rule's limit, or a document's declaration of the dimension.
-
-    ``since`` is when the rule or document took effect, for explanations.
-    """
+    """One thing that narrows a dimension: a rule's limit, or a document's declaration of the dimension."""
 
     rule: str
     domain: Domain
     when: When
     document: DocumentRef
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "rule": self.rule,
+            "tier": int(self.document.tier),
+            "owner": self.document.owner,
+            "document": f"{self.document.id}@{self.document.version}",
+            "when": {attribute: sorted(values) for attribute, values in self.when.items()},
+            "leaves": values_of(self.domain),
+        }
 
     @property
     def rank(self) -> tuple[int, str, str]:
@@ -380,12 +388,16 @@ class EffectivePolicy:
                 name: {
                     "kind": dimension.kind,
                     "statement": dimension.statement,
+                    "rationale": dimension.rationale,
+                    "unit": dimension.unit,
+                    "values": list(dimension.values),
+                    "outside": dimension.outside,
+                    "defaults": [
+                        {"value": d.value, "from": d.document.level.source} for d in dimension.defaults
+                    ],
                     "attributes": list(dimension.attributes),
                     "settable_by": sorted(dimension.settable_by),
-                    "narrowed_by": [
-                        {"rule": n.rule, "tier": int(n.document.tier), "owner": n.document.owner}
-                        for n in dimension.narrowings
-                    ],
+                    "narrowed_by": [n.as_json() for n in dimension.narrowings],
                 }
                 for name, dimension in self.dimensions.items()
             },

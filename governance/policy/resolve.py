@@ -15,7 +15,7 @@ from typing import Any, Final
 from governance.digest import digest
 from governance.policy.decide import Cell, Verdict
 from governance.policy.document import TierThreeDocument
-from governance.policy.domain import Interval, from_micro, nearest, to_micro
+from governance.policy.domain import Interval, from_micro, is_text, nearest, to_micro
 from governance.policy.model import DocumentRef, EffectivePolicy, EffectiveRule
 from governance.tiers import RuleKind
 
@@ -225,7 +225,7 @@ def _with_documents(
     person.update(asked.wishes)
     group.update(asked.group)
     context.update(asked.context)
-    return person, group, {name: value for name, value in context.items() if isinstance(value, str)}
+    return person, group, {name: value for name, value in context.items() if is_text(name) and is_text(value)}
 
 
 def _in_order(

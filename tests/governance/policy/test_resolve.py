@@ -171,11 +171,19 @@ def test_the_strictest_terms_hold_and_every_approval_is_needed():
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.binary(max_size=3)
+    | st.just("half \ud800 a pair"),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["wishes", "group", "context", "tone", "level", "emoji", "name", "age", "x"]),
+            st.sampled_from(
+                ["wishes", "group", "context", "tone", "level", "emoji", "name", "age", "x", "\ud800"]
+            ),
             inner,
             max_size=4,
         )
