@@ -137,7 +137,19 @@ def test_a_folder_without_cases_is_an_error(tmp_path):
 
 
 def test_resolving_from_the_shell_is_quick_because_little_is_loaded():
-    heavy = ["polars", "numpy", "pandas", "scipy", "mlflow", "prefect", "great_expectations", "boto3", "sqlalchemy", "fastapi", "cryptography"]
+    heavy = [
+        "polars",
+        "numpy",
+        "pandas",
+        "scipy",
+        "mlflow",
+        "prefect",
+        "great_expectations",
+        "boto3",
+        "sqlalchemy",
+        "fastapi",
+        "cryptography",
+    ]
     script = (
         "import sys; sys.argv = ['bounds', 'policy', 'resolve', 'demo-profile', '-p', 'demo', '--json']\n"
         "from flows.cli import main\n"

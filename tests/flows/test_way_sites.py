@@ -1,0 +1,109 @@
+"""Two sites with workers of their own: schedules run, one worker's death is the other's no matter."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from flows import demonstration
+from flows.wiring import open_platform
+from infra import queues
+from tests.support.stack import eventually
+from tests.support.way import ROOT
+
+pytestmark = pytest.mark.servers
+
+ITEMS = 4
+GIVEN = 3 * ITEMS
+
+
+def rows(home, query, *values):
+    with sqlite3.connect(home / "platform.db", timeout=30) as database:
+        return database.execute(query, values).fetchall()
+
+
+def events(home, site):
+    [(count,)] = rows(home, "SELECT count(*) FROM raw_events WHERE site = ?", site)
+    return count
+
+
+def shown(home, site):
+    query = "SELECT count(*) FROM presentations WHERE site = ? AND source_ref IS NOT NULL"
+    [(count,)] = rows(home, query, site)
+    return count
+
+
+def completed(api, site):
+    """Scheduled runs of a site's collection that ended well."""
+    found = httpx.post(
+        f"{api}/flow_runs/filter",
+        json={
+            "deployments": {"name": {"any_": [f"often-{site}"]}},
+            "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+        },
+    ).json()
+    assert all(run["auto_scheduled"] for run in found)
+    return [(run["id"], run["work_pool_name"]) for run in found]
+
+
+@pytest.fixture
+def often(way_stack):
+    """Collection every few seconds at both sites, until the test ends."""
+    api = way_stack.settings.prefect_api_url
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "flows.deployments",
+            "apply",
+            "--file",
+            "tests/support/every_few_seconds.yaml",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "BOUNDS_HOME": str(way_stack.home), "PREFECT_API_URL": api},
+        check=True,
+        capture_output=True,
+    )
+    yield api
+    for deployment in httpx.post(f"{api}/deployments/filter", json={}).json():
+        httpx.delete(f"{api}/deployments/{deployment['id']}")
+
+
+def stage(home, site):
+    with open_platform(home) as platform:
+        demonstration.stage_demo(platform, site)
+        kept = queues.queue(platform.db, site)[:ITEMS]
+    with sqlite3.connect(home / "platform.db") as database:
+        marks = ",".join("?" * ITEMS)
+        database.execute(f"DELETE FROM queues WHERE site = ? AND item NOT IN ({marks})", [site, *kept])
+
+
+def test_a_site_goes_on_while_the_other_has_no_worker_and_the_backlog_arrives_exactly_once(way_stack, often):
+    home = way_stack.home
+    for site in ("north", "south"):
+        stage(home, site)
+    # The schedule alone puts the queues before the annotators, each site by the worker of its own pool.
+    for site in ("north", "south"):
+        eventually(lambda site=site: shown(home, site) == GIVEN, seconds=180)
+    eventually(lambda: completed(often, "north") and completed(often, "south"), seconds=60)
+    assert {pool for _, pool in completed(often, "north")} == {"site-north"}
+    assert {pool for _, pool in completed(often, "south")} == {"site-south"}
+
+    way_stack.hold("worker-site-south")
+    with open_platform(home) as platform:
+        for site in ("north", "south"):
+            assert demonstration.answer_demo(platform, site, seed=5) == GIVEN
+    eventually(lambda: events(home, "north") == GIVEN, seconds=120)
+    assert events(home, "south") == 0
+
+    way_stack.release("worker-site-south")
+    eventually(lambda: events(home, "south") == GIVEN, seconds=180)
+    before = {site: len(completed(often, site)) for site in ("north", "south")}
+    eventually(lambda: all(len(completed(often, site)) > before[site] for site in before), seconds=120)
+    for site in ("north", "south"):
+        assert events(home, site) == GIVEN
+        [(refs,)] = rows(home, "SELECT count(DISTINCT ref) FROM raw_events WHERE site = ?", site)
+        assert refs == GIVEN
