@@ -18,6 +18,9 @@ from infra.artifacts import folder_manifest
 from infra.subjects import CompletionsSubject, PyfuncSubject, read_probes
 from tests.support.audits import answers_and_judge, policy, probe_set
 
+# MLflow wishes for type hints in a model that this test does not want to validate.
+pytestmark = pytest.mark.filterwarnings("ignore:.*ype hint:UserWarning")
+
 CODE = """
 import json
 import mlflow
@@ -83,21 +86,18 @@ def audit(model, *personas, probes=None):
     return run_audit(subject, make_plan(policy(), probes, personas=personas or (NO_PERSONA,)), {"*": labels})
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_a_model_is_asked_and_passes(model):
     report = audit(model)
     assert report.verdict is Verdict.PASS
     assert [finding.answers for finding in report.findings] == [96, 60]
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_settings_reach_the_model(model):
     report = audit(model, NO_PERSONA, Persona(id="unbounded", settings={"unbounded": True}))
     assert [finding.verdict for finding in report.findings] == [Verdict.FAIL, Verdict.PASS]
     assert report.findings[0].worst_persona == ("unbounded", 96)
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
@@ -113,7 +113,6 @@ def test_a_model_that_misbehaves_is_undecided_and_says_how(model, setting, reaso
     assert "secret" not in json.dumps(report.as_json())
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_conversations_are_not_flattened(model):
     base = probe_set()
     turns = (Turn(role="user", text="a"), Turn(role="assistant", text="b"), Turn(role="user", text="c"))
