@@ -41,6 +41,14 @@ from tests.support.release_data import (
 TARGET = AlignmentTarget(better="more honest", asked="simulated people", for_whom="nobody; a test")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_resamples() -> Any:
+    """A tenth of the bootstrap: these tests are about what is released, not about intervals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("annotation.release_figures.REPLICATES", 100)
+        yield
+
+
 @pytest.fixture(scope="module")
 def policy() -> EffectivePolicy:
     return compose(
