@@ -23,24 +23,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from annotation.decode import Annotator, decode
 from annotation.events import EventKind, EventPage, RawEvent
 from annotation.ports import KnownEvents
 from annotation.records import Source
 from governance.digest import canonical, digest, digest_bytes
-from governance.errors import InputError, OutsideError, RecordError
+from governance.errors import InputError, OutsideError
 from infra.label_studio import LabelStudioError, LabelStudioSite, Project
+from infra.label_studio_progress import Cursor, Ledger, Progress
 from infra.label_studio_tasks import number_filter, tasks_of
 
 __all__ = ["LabelStudioSource", "pseudonym"]
 
-_FORMAT: Final = "bounds.label-studio-cursor/1"
 _OVERLAP: Final = timedelta(seconds=120)
 _DATE: Final = "%Y-%m-%dT%H:%M:%S.%fZ"  # any other form is answered with 500
 _IDS_SHOWN: Final = 500  # the server cuts the list of a task's annotation ids at so many characters
@@ -56,73 +56,6 @@ def pseudonym(key: bytes, user: int) -> str:
     if not key:
         raise InputError("the site has no key for pseudonyms", field="key", expected="a secret")
     return "a-" + hmac.new(key, f"label-studio:{user}".encode(), hashlib.sha256).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Progress:
-    """How far a project has been read.
-
-    Attributes:
-        watermark: Everything that changed before this was read; None before the first finished pass.
-        started: Start of the pass under way, by the server's clock; None between pulls.
-        after: Last task of the pass under way whose events were handed over.
-    """
-
-    watermark: datetime | None = None
-    started: datetime | None = None
-    after: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cursor:
-    """Progress of each project of the site, as the text that is stored."""
-
-    projects: Mapping[int, _Progress]
-
-    @classmethod
-    def parse(cls, text: str | None) -> Self:
-        if text is None:
-            return cls(projects={})
-        try:
-            data = json.loads(text)
-            if data["format"] != _FORMAT:
-                raise ValueError(data["format"])
-            return cls(
-                projects={
-                    int(project): _Progress(
-                        watermark=_time(entry["watermark"]),
-                        started=_time(entry["started"]),
-                        after=int(entry["after"]),
-                    )
-                    for project, entry in data["projects"].items()
-                }
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RecordError(
-                "not a cursor of this source", field="cursor", value=text, expected=_FORMAT
-            ) from error
-
-    def moved(self, project: int, progress: _Progress) -> _Cursor:
-        return replace(self, projects={**self.projects, project: progress})
-
-    def __str__(self) -> str:
-        return canonical(
-            {
-                "format": _FORMAT,
-                "projects": {
-                    str(project): {
-                        "watermark": None if entry.watermark is None else entry.watermark.isoformat(),
-                        "started": None if entry.started is None else entry.started.isoformat(),
-                        "after": entry.after,
-                    }
-                    for project, entry in self.projects.items()
-                },
-            }
-        ).decode()
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 class LabelStudioSource:
@@ -178,12 +111,12 @@ class LabelStudioSource:
             RefusedError: Somebody has changed a project's labelling page on the server.
             RecordError: The cursor is not one of this source.
         """
-        at = _Cursor.parse(cursor)
-        ledger = _Ledger(known)
+        at = Cursor.parse(cursor)
+        ledger = Ledger(known)
         present = {project.id: project for project in self._server.projects()}
         for number in sorted(present):
             for page in self._pull(present[number], at, ledger):
-                at = _Cursor.parse(page.cursor)
+                at = Cursor.parse(page.cursor)
                 yield page
         for project in sorted(set(at.projects) - set(present)):
             if project not in self._accept_missing:
@@ -194,9 +127,9 @@ class LabelStudioSource:
             for events in _batches(self._deletions(project, set(), ledger), _DELETIONS):
                 yield EventPage(events=events, cursor=str(at))
 
-    def _pull(self, of: Project, at: _Cursor, ledger: _Ledger) -> Iterator[EventPage]:
+    def _pull(self, of: Project, at: Cursor, ledger: Ledger) -> Iterator[EventPage]:
         project = of.id
-        begun = at.projects.get(project, _Progress())
+        begun = at.projects.get(project, Progress())
         started, entry = self._server.now(f"api/projects/{project}/")
         self._server.require_page(entry, of.config)
         if begun.started is None:
@@ -225,10 +158,10 @@ class LabelStudioSource:
             yield EventPage(events=events, cursor=str(at.moved(project, progress)))
         for events in self._sweep(project, ledger):
             yield EventPage(events=events, cursor=str(at.moved(project, progress)))
-        done = _Progress(watermark=begun.started)
+        done = Progress(watermark=begun.started)
         yield EventPage(events=(), cursor=str(at.moved(project, done)))
 
-    def _stated(self, tasks: Iterable[Mapping[str, Any]], ledger: _Ledger) -> Iterator[RawEvent]:
+    def _stated(self, tasks: Iterable[Mapping[str, Any]], ledger: Ledger) -> Iterator[RawEvent]:
         for task in tasks:
             for annotation in sorted(task["annotations"], key=lambda entry: int(entry["id"])):
                 event = ledger.new(
@@ -268,7 +201,7 @@ class LabelStudioSource:
             return None
         return self._annotators.get(user) or Annotator(annotator=pseudonym(self._key, user))
 
-    def _orphans(self, project: int, ledger: _Ledger) -> Iterator[tuple[RawEvent, ...]]:
+    def _orphans(self, project: int, ledger: Ledger) -> Iterator[tuple[RawEvent, ...]]:
         nobody = {"filter": "filter:tasks:annotators", "operator": "empty", "type": "List", "value": True}
         answered = number_filter("total_annotations", "greater", 0)
         for tasks in tasks_of(
@@ -277,7 +210,7 @@ class LabelStudioSource:
             distinct = {task["id"]: task for task in tasks}  # listed once for each such annotation
             yield from _batches(self._stated(distinct.values(), ledger), self._page_size)
 
-    def _sweep(self, project: int, ledger: _Ledger) -> Iterator[tuple[RawEvent, ...]]:
+    def _sweep(self, project: int, ledger: Ledger) -> Iterator[tuple[RawEvent, ...]]:
         there: set[str] = set()
         unseen: list[int] = []
         for tasks in tasks_of(self._server, project, full=False, page_size=1000):
@@ -305,7 +238,7 @@ class LabelStudioSource:
             raise
         return {f"{project}/{entry['id']}" for entry in entries}
 
-    def _deletions(self, project: int, there: set[str], ledger: _Ledger) -> Iterator[RawEvent]:
+    def _deletions(self, project: int, there: set[str], ledger: Ledger) -> Iterator[RawEvent]:
         gone = [ref for ref in ledger.refs(project) if ref not in there]
         for ref in sorted(gone, key=_annotation_number):
             revision = ledger.delete(ref)
@@ -317,45 +250,6 @@ class LabelStudioSource:
                 revision=revision,
                 raw={"annotation": _annotation_number(ref), "project": project},
             )
-
-
-class _Ledger:
-    """What is known before this pull, and what the pull has handed over since.
-
-    The caller may or may not have stored the pages so far; both must give the same events.
-    """
-
-    def __init__(self, known: KnownEvents) -> None:
-        self._known = known
-        self._versions = dict(known.versions())
-        self._deleted: dict[str, int] = {}
-
-    def __contains__(self, ref: str) -> bool:
-        return ref in self._versions
-
-    def refs(self, project: int) -> list[str]:
-        prefix = f"{project}/"
-        return [ref for ref in self._versions if ref.startswith(prefix)]
-
-    def new(self, ref: str, make: Callable[[str, int], RawEvent]) -> RawEvent | None:
-        """The event that ``make`` gives, unless its content is the one already known."""
-        held = self._versions.get(ref)
-        event = make(ref, self._next(ref))
-        if held is not None and held[1] == event.version:
-            return None
-        self._versions[ref] = (event.revision, event.version)
-        return event
-
-    def delete(self, ref: str) -> int:
-        revision = self._next(ref)
-        del self._versions[ref]
-        self._deleted[ref] = revision
-        return revision
-
-    def _next(self, ref: str) -> int:
-        if ref in self._versions:
-            return self._versions[ref][0] + 1
-        return self._deleted[ref] + 1 if ref in self._deleted else self._known.next_revision(ref)
 
 
 def _raw(task: Mapping[str, Any], annotation: Mapping[str, Any], annotator: str | None) -> dict[str, Any]:
