@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from annotation.label_config import config_digest, pairwise_config
 from annotation.ports import JudgementSource
 from annotation.presentations import make_presentations
+from annotation.records import Source
 from flows.running import OUTSIDE
 from flows.wiring import Platform, clock, open_platform
 from infra import catalogue, collected, queues
@@ -52,7 +53,12 @@ def show(platform: Platform, site: str) -> int:
     from infra.label_studio_tasks import import_presentations
 
     server = platform.label_studio(site)
-    rows = [row for row in present(platform, site) if row.source == "label_studio"]
+    # A row written for an earlier page keeps its place there; it is never shown again on another one.
+    rows = [
+        row
+        for row in present(platform, site)
+        if row.source == Source.LABEL_STUDIO and row.config_digest == config_digest()
+    ]
     if server is None or not rows:
         return 0
     project = server.ensure_project(platform.site(site).project, pairwise_config())
