@@ -9,37 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from governance.errors import PolicyError
 from governance.policy import conflicts_dimensions, conflicts_promotion, conflicts_rules
 from governance.policy.compose import compose
 from governance.policy.document import PolicyDocument
-from governance.policy.finding import Finding, Severity
+from governance.policy.finding import Code, Finding, Severity
 from governance.policy.model import EffectivePolicy
 
-__all__ = ["CheckReport", "Finding", "Severity", "Word", "check"]
-
-
-class Word(StrEnum):
-    """The codes of findings, so that a program can wait for one."""
-
-    CANNOT_COMPOSE = "cannot-compose"
-    EMPTY = "empty-domain"
-    CLOSED = "dimension-not-introduced"
-    WRONG_KIND = "limit-of-another-kind"
-    DEFAULT = "default-outside"
-    UNDECLARED = "limit-on-undeclared-dimension"
-    CONTRADICTION = "requirement-forbidden"
-    DEAD = "rule-implied"
-    NOT_TRIED = "rule-without-effect-or-audit"
-    NO_LIMIT = "rule-without-promotion-limit"
-    UNKNOWN_RULE = "promotion-limit-for-unknown-rule"
-    NO_EVIDENCE = "no-evidence-accepted"
-    PLAN = "plan-cannot-pass"
-    NO_CONTEXT = "no-common-context"
-    ENDS = "ends-soon"
+__all__ = ["CheckReport", "Code", "Finding", "Severity", "check"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +65,7 @@ def check(
     except PolicyError as error:
         finding = Finding(
             severity=Severity.ERROR,
-            code=Word.CANNOT_COMPOSE,
+            code=Code.CANNOT_COMPOSE,
             where=error.file or "stack",
             message=error.diagnostics(),
         )
@@ -100,22 +79,20 @@ def _findings(policy: EffectivePolicy) -> Iterator[Finding]:
         yield from conflicts_dimensions.findings(policy)
         yield from conflicts_rules.findings(policy)
     except PolicyError as error:  # more contexts than can be looked at: said, never skipped in silence
-        yield Finding(
-            severity=Severity.ERROR, code="too-many-contexts", where="stack", message=error.diagnostics()
-        )
+        yield Finding(severity=Severity.ERROR, code=Code.TOO_MANY, where="stack", message=error.diagnostics())
     yield from conflicts_promotion.findings(policy)
     for attribute, values in policy.context.items():
         if not values:
             yield Finding(
                 severity=Severity.ERROR,
-                code=Word.NO_CONTEXT,
+                code=Code.NO_CONTEXT,
                 where=attribute,
                 message=f"the documents know no common value of {attribute}, so whatever depends on it is refused",
             )
     if policy.valid_until is not None:
         yield Finding(
             severity=Severity.NOTE,
-            code=Word.ENDS,
+            code=Code.ENDS,
             where="stack",
             message=f"something begins or ends on {policy.valid_until.isoformat()}; compose again then",
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from governance.policy.cells import contexts
 from governance.policy.domain import Domain, Nothing, contains, is_empty, meet
-from governance.policy.finding import Finding, Severity
+from governance.policy.finding import Code, Finding, Severity
 from governance.policy.model import EffectiveDimension, EffectivePolicy, Narrowing, holds
 from governance.policy.view import limits_of
 from governance.tiers import Tier
@@ -28,7 +28,7 @@ def _kinds(dimension: EffectiveDimension) -> Iterator[Finding]:
         if isinstance(narrowing.domain, Nothing):
             yield Finding(
                 severity=Severity.ERROR,
-                code="dimension-not-introduced",
+                code=Code.CLOSED,
                 where=dimension.id,
                 message=f"{narrowing.document.id} lets no document below introduce a dimension, and "
                 f"{dimension.declared[0].id} introduces {dimension.id}",
@@ -37,7 +37,7 @@ def _kinds(dimension: EffectiveDimension) -> Iterator[Finding]:
         elif narrowing.domain.kind != dimension.kind:
             yield Finding(
                 severity=Severity.ERROR,
-                code="limit-of-another-kind",
+                code=Code.WRONG_KIND,
                 where=narrowing.rule,
                 message=f"{narrowing.rule} treats {dimension.id} as a {narrowing.domain.kind}; it is a {dimension.kind}",
                 example={"dimension": dimension.id, "rule": narrowing.rule},
@@ -54,7 +54,7 @@ def _empty(dimension: EffectiveDimension, policy: EffectivePolicy) -> Iterator[F
             first = f"{taker.rule} of {taker.document.id}"
             yield Finding(
                 severity=Severity.ERROR,
-                code="empty-domain",
+                code=Code.EMPTY,
                 where=dimension.id,
                 message=f"no value of {dimension.id} is left once {first} is applied",
                 example={
@@ -88,7 +88,7 @@ def _defaults(dimension: EffectiveDimension, policy: EffectivePolicy) -> Iterato
             by = dimension.determining(default.value, outside[0])
             yield Finding(
                 severity=Severity.ERROR if everywhere else Severity.WARNING,
-                code="default-outside",
+                code=Code.DEFAULT,
                 where=f"{default.document.id}: {dimension.id}",
                 message=f"the default {default.value!r} is outside what is left"
                 f"{'' if everywhere else ' in some contexts'} (by {by.rule if by else 'the rules together'})",
@@ -104,7 +104,7 @@ def _undeclared(policy: EffectivePolicy) -> Iterator[Finding]:
                 lawful = narrowing.document.tier is Tier.ONE
                 yield Finding(
                     severity=Severity.NOTE if lawful else Severity.WARNING,
-                    code="limit-on-undeclared-dimension",
+                    code=Code.UNDECLARED,
                     where=narrowing.rule,
                     message=f"{narrowing.rule} limits {name}, which no document declares",
                     example={"dimension": name},

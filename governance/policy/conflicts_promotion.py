@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from governance.policy.finding import Finding, Severity
+from governance.policy.finding import Code, Finding, Severity
 from governance.policy.model import EffectivePolicy
 from governance.policy.needs import can_pass
 
@@ -20,7 +20,7 @@ def findings(policy: EffectivePolicy) -> Iterator[Finding]:
         if limit.rule not in known:
             yield Finding(
                 severity=Severity.ERROR,
-                code="promotion-limit-for-unknown-rule",
+                code=Code.UNKNOWN_RULE,
                 where=owners,
                 message=f"a promotion limit names {limit.rule}, which is not in force",
                 example={"rule": limit.rule},
@@ -28,7 +28,7 @@ def findings(policy: EffectivePolicy) -> Iterator[Finding]:
         if not limit.evidence:
             yield Finding(
                 severity=Severity.ERROR,
-                code="no-evidence-accepted",
+                code=Code.NO_EVIDENCE,
                 where=limit.rule,
                 message=f"{owners} accept no common grade of evidence for {limit.rule}",
                 example={"rule": limit.rule},
@@ -36,7 +36,7 @@ def findings(policy: EffectivePolicy) -> Iterator[Finding]:
         if not can_pass(limit.families, limit.allow, limit.max_rate, limit.confidence):
             yield Finding(
                 severity=Severity.ERROR,
-                code="plan-cannot-pass",
+                code=Code.PLAN,
                 where=limit.rule,
                 message=f"taken together, the documents ask {limit.rule} for a rate below {limit.max_rate} with confidence "
                 f"{limit.confidence}, which {limit.families} families with {limit.allow} allowed can never show",
@@ -48,7 +48,7 @@ def findings(policy: EffectivePolicy) -> Iterator[Finding]:
             if rule.is_audited and rule.id not in limited:
                 yield Finding(
                     severity=Severity.WARNING,
-                    code="rule-without-promotion-limit",
+                    code=Code.NO_LIMIT,
                     where=rule.id,
                     message=f"{rule.id} is audited, but no document says which rate a promotion may show",
                     example={"rule": rule.id},

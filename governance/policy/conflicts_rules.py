@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from governance.policy.cells import contexts
 from governance.policy.domain import difference, everything, meet
-from governance.policy.finding import Finding, Severity
+from governance.policy.finding import Code, Finding, Severity
 from governance.policy.model import EffectivePolicy, EffectiveRule, When, holds
 from governance.tiers import Level, RuleKind
 
@@ -27,7 +27,7 @@ def findings(policy: EffectivePolicy) -> Iterator[Finding]:
         if above:
             yield Finding(
                 severity=Severity.WARNING,
-                code="rule-implied",
+                code=Code.DEAD,
                 where=rule.id,
                 message=f"{rule.id} changes nothing: {', '.join(above)} of higher authority already says it",
                 example={"rule": rule.id, "implied_by": list(above)},
@@ -35,7 +35,7 @@ def findings(policy: EffectivePolicy) -> Iterator[Finding]:
         if not rule.limits and not rule.is_audited:
             yield Finding(
                 severity=Severity.WARNING,
-                code="rule-without-effect-or-audit",
+                code=Code.NOT_TRIED,
                 where=rule.id,
                 message=f"{rule.id} neither limits a dimension nor says how it is audited: nobody would notice a breach",
             )
@@ -50,7 +50,7 @@ def _contradictions(rules: Sequence[EffectiveRule]) -> Iterator[Finding]:
             if context is not None:
                 yield Finding(
                     severity=Severity.ERROR,
-                    code="requirement-forbidden",
+                    code=Code.CONTRADICTION,
                     where=demand.id,
                     message=f"{demand.id} of {demand.owner} demands what {ban.id} of {ban.owner} forbids: "
                     f"{demand.output_property}",

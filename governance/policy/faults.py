@@ -62,31 +62,23 @@ class DocumentError(PolicyError):
 
 def no_tier(text: Source) -> DocumentError:
     """The error for data of which not even the tier can be told."""
-    if not isinstance(text.data, dict):
-        place = text.place(())
-        return DocumentError(
-            [
-                PolicyError(
-                    "not a policy document",
-                    file=text.name,
-                    line=place.line if place else None,
-                    column=place.column if place else None,
-                    value=text.data,
-                    expected="a map with format, id, version, tier, title and authority",
-                )
-            ]
-        )
-    place = text.place(("tier",))
+    if isinstance(text.data, dict):
+        message, field, value = "the tier is missing or unknown", "tier", text.data.get("tier")
+        expected = "1 (law), 2 (organisation) or 3 (person)"
+    else:
+        message, field, value = "not a policy document", None, text.data
+        expected = "a map with format, id, version, tier, title and authority"
+    place = text.place((field,) if field else ())
     return DocumentError(
         [
             PolicyError(
-                "the tier is missing or unknown",
+                message,
                 file=text.name,
                 line=place.line if place else None,
                 column=place.column if place else None,
-                field="tier",
-                value=text.data.get("tier"),
-                expected="1 (law), 2 (organisation) or 3 (person)",
+                field=field,
+                value=value,
+                expected=expected,
             )
         ]
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Finding", "Severity"]
+__all__ = ["Code", "Finding", "Severity"]
 
 
 class Severity(StrEnum):
@@ -22,12 +22,33 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
+class Code(StrEnum):
+    """The codes of findings, so that a program can wait for one."""
+
+    CANNOT_COMPOSE = "cannot-compose"
+    EMPTY = "empty-domain"
+    CLOSED = "dimension-not-introduced"
+    WRONG_KIND = "limit-of-another-kind"
+    DEFAULT = "default-outside"
+    UNDECLARED = "limit-on-undeclared-dimension"
+    CONTRADICTION = "requirement-forbidden"
+    DEAD = "rule-implied"
+    NOT_TRIED = "rule-without-effect-or-audit"
+    NO_LIMIT = "rule-without-promotion-limit"
+    UNKNOWN_RULE = "promotion-limit-for-unknown-rule"
+    NO_EVIDENCE = "no-evidence-accepted"
+    PLAN = "plan-cannot-pass"
+    NO_CONTEXT = "no-common-context"
+    ENDS = "ends-soon"
+    TOO_MANY = "too-many-contexts"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Something wrong or weak, where, and an example that shows it."""
 
     severity: Severity
-    code: str
+    code: Code
     where: str
     message: str
     example: dict[str, Any] | None = None

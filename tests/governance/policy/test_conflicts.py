@@ -244,3 +244,16 @@ def test_a_stricter_lower_rule_is_not_implied():
         at=AT,
     )
     assert not [f for f in report.findings if f.code == "rule-implied"]
+
+
+def test_more_contexts_than_can_be_looked_at_are_said_and_not_skipped():
+    attributes = {f"a{n}": ["x", "y"] for n in range(18)}
+    rules = [rule(f"T1.r{n}", when={f"a{n}": ["x"]}, **limit("tone", allow=["warm"])) for n in range(18)]
+    report = check([law(*rules, context=attributes), provider(dimensions=[TONE])], at=AT)
+    assert [finding.code for finding in report.errors] == ["too-many-contexts"]
+
+
+def test_values_that_no_rule_tells_apart_are_looked_at_once():
+    attributes = {f"a{n}": [f"v{m}" for m in range(50)] for n in range(6)}
+    rules = [rule(f"T1.r{n}", when={f"a{n}": ["v7"]}, **limit("tone", allow=["warm"])) for n in range(6)]
+    assert check([law(*rules, context=attributes), provider(dimensions=[TONE])], at=AT)
