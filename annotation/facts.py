@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from annotation.records import ITEMS, PROFILES, Outcome, Source
-from annotation.screening import PREFILTER, named_models, personal_data
+from annotation.screening import named_models, personal_data, prefilter
 from annotation.staging import as_table
 from governance.errors import RecordError
 
@@ -121,7 +121,7 @@ def _screened_texts(staged: pl.DataFrame, kinds: Collection[str]) -> pl.DataFram
         if kinds
         else pl.Series("rationale", [], dtype=pl.String)
     )
-    texts = texts.filter(texts.str.contains(PREFILTER))
+    texts = texts.filter(texts.str.contains(prefilter(kinds))) if kinds else texts
     found = [(text, hits) for text in texts if (hits := personal_data(text, sorted(kinds)))]
     return pl.DataFrame(
         {

@@ -162,8 +162,13 @@ def _counts(judged: pl.DataFrame, checks: Sequence[Check]) -> dict[str, int]:
 
 
 def _quarantine(failed: pl.DataFrame, checks: Sequence[Check]) -> pa.Table:
-    rules, reasons, values = [], [], []
+    hits = failed.select(_bit(bit).any().alias(str(bit)) for bit in range(len(checks))).row(0)
+    rules: list[pl.Expr] = []
+    reasons: list[pl.Expr] = []
+    values: list[pl.Expr] = []
     for bit, check in enumerate(checks):
+        if not hits[bit] and (rules or bit < len(checks) - 1):
+            continue  # nobody failed it; one entry is kept so that an empty quarantine has its columns
         hit = _bit(bit)
         rules.append(pl.when(hit).then(pl.lit(check.rule)))
         reasons.append(pl.when(hit).then(_reason(check)))
