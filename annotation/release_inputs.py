@@ -182,8 +182,8 @@ def _union(tables: Sequence[pa.Table], schema: pa.Schema, key: Sequence[str], wh
     whole = pa.concat_tables([table.select(schema.names).cast(schema) for table in tables])
     frame = pl.DataFrame(whole)
     once = frame.unique(maintain_order=False)
-    doubled = once.filter(pl.struct(key).is_duplicated())
-    if doubled.height:
+    if once.select(key).n_unique() != once.height:
+        doubled = once.filter(pl.struct(key).is_duplicated())
         raise RecordError(
             f"two batches hold different rows under one {what}",
             field=what,

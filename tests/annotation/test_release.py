@@ -10,15 +10,18 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.agreement import Level
+from annotation.agreement import Level, alpha
 from annotation.agreement_report import assess
 from annotation.card import QUESTIONS
+from annotation.importers import read_pandalm
+from annotation.patterns import histogram_of_matrix
 from annotation.release import AlignmentTarget, Release, build_release
 from annotation.release_figures import agreement_frames
 from annotation.release_inputs import Batch, LiveConsents
@@ -37,6 +40,7 @@ from tests.support.release_data import (
     rows,
     split_batches,
 )
+from tests.support.shared_data import shared
 
 TARGET = AlignmentTarget(better="more honest", asked="simulated people", for_whom="nobody; a test")
 
@@ -402,3 +406,38 @@ def test_mlcroissant_accepts_the_description_and_reads_the_rows(release: Release
     )
     (pairs,) = (entry for entry in described.metadata.distribution if entry.id == "pairs.parquet")
     assert f"sha256:{pairs.sha256}" == digest_bytes(release.files()["pairs.parquet"])
+
+
+@pytest.mark.data
+def test_real_votes_of_undocumented_people(policy: EffectivePolicy) -> None:
+    found = read_pandalm(shared("pandalm/testset-v1.json").read_bytes(), name="testset-v1.json")
+    judgements = [
+        judgement_row(
+            {
+                "item": vote.item,
+                "digest": digest(vote.item),
+                "candidates": [{"candidate": c} for c in vote.shown],
+            },
+            vote.annotator,
+            None,
+            shown=list(vote.shown),
+            outcome=str(vote.outcome),
+            preferred=vote.preferred,
+            source="file",
+            simulated=False,
+        )
+        for vote in found.judgements
+    ]
+    release = build(policy, [batch({"judgements": judgements, "items": found.items, "profiles": []})])
+    # 993 of the 999 rows are text on both sides; the published 0.864 is over all.
+    votes = [
+        [int(row[f"annotator{n}"]) for n in (1, 2, 3)]
+        for row in json.loads(shared("pandalm/testset-v1.json").read_text())
+        if isinstance(row["response1"], str) and isinstance(row["response2"], str)
+    ]
+    by_itself = alpha(histogram_of_matrix(np.array(votes), categories=(0.0, 1.0, 2.0))).value
+    assert release.figures["agreement"]["preference"]["alpha"] == pytest.approx(by_itself)
+    assert release.figures["counts"]["annotators"] == 3
+    assert "Nothing is documented about the people" in release.card
+    assert "Simulated people" not in release.card
+    assert "PandaLM" in release.card
