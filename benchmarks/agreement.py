@@ -182,10 +182,10 @@ def main() -> None:
                 print(f"  {label:62} failed: {found['error']}")
                 continue
             base = base or found["cpu"]
+            ends = [f"{found[end]:.4f}" for end in ("low", "high") if end in found]
             print(
                 f"  {label:62} {found['cpu']:10.3f} CPU s {found['cpu'] / base:10.1f} x {found['peak_mb']:7.0f} MB"
-                f"  alpha {found['alpha']:.6f}  [{found.get('low') or 0:.4f}, {found.get('high') or 0:.4f}]"
-                f"  {found.get('note', '')}"
+                f"  alpha {found['alpha']:.6f}  {' to '.join(ends) or 'no interval'}  {found.get('note', '')}"
             )
 
 
