@@ -330,8 +330,10 @@ def _profile(path: str | None, wishes: Sequence[str] | None) -> Any:
         is_document = isinstance(source.data, dict) and "format" in source.data
         document = parse(source) if is_document else source.data
     if isinstance(document, TierThreeDocument):
-        mine = "group" if document.subject == "group" else "wishes"
-        document = {"wishes": {}, "context": document.context, mine: dict(document.wishes)}
+        if document.subject == "group":
+            document = {"wishes": {}, "group": dict(document.wishes)}
+        else:
+            document = {"wishes": dict(document.wishes), "context": document.context}
     elif not isinstance(document, dict):
         raise InputError("not a profile", file=path, expected="a Tier Three document or a map of wishes")
     elif "wishes" not in document:

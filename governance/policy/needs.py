@@ -226,7 +226,7 @@ class Promotion(Shape):
 
     limits: tuple[PromotionLimit, ...] = ()
     otherwise: PromotionTerms | None = Field(
-        default=None, description="terms for every audited rule that no document's `limits` names"
+        default=None, description="terms for every audited rule that this document's `limits` do not name"
     )
     approvals: Approvals | None = None
     validity_days: int | None = Field(

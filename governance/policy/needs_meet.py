@@ -97,7 +97,8 @@ def promotion(current: Sequence[Placed], rules: Sequence[EffectiveRule] = ()) ->
 
     Args:
         current: Documents in force.
-        rules: Rules in force; those that are audited and named in no limit get the terms of ``otherwise``.
+        rules: Rules in force; those that are audited get the terms of every ``otherwise`` whose document does
+            not name them itself.
     """
     demands: list[tuple[DocumentRef, Promotion]] = []
     demonstration = False
@@ -111,8 +112,10 @@ def promotion(current: Sequence[Placed], rules: Sequence[EffectiveRule] = ()) ->
         for limit in demand.limits:
             key = (limit.rule, limit.direction)
             limits[key] = _meet(limits.get(key), key, limit, ref)
-    named = frozenset(limits)
     for ref, demand in demands:
+        # INVARIANT: a document's own limits alone are left out here. If those of a lower one were too, it
+        # could name a rule to get laxer terms than `otherwise` of the documents above demands.
+        named = {(limit.rule, limit.direction) for limit in demand.limits}
         for rule in rules if demand.otherwise is not None else ():
             key = (rule.id, rule.direction)
             if rule.is_audited and key not in named and demand.otherwise is not None:

@@ -162,8 +162,11 @@ def profile_from(given: object, *, context: Mapping[str, str] | None = None) -> 
     group: object = {}
     inner: object = {}
     if isinstance(given, TierThreeDocument):
-        wishes, group = ({}, given.wishes) if given.subject == "group" else (given.wishes, {})
-        inner = given.context
+        # a group supplies defaults; it cannot say what a person's circumstances are
+        if given.subject == "group":
+            wishes, group = {}, given.wishes
+        else:
+            wishes, inner = given.wishes, given.context
     elif isinstance(given, Mapping) and "wishes" in given:
         wishes, group, inner = given["wishes"], given.get("group", {}), given.get("context", {})
     if not (isinstance(wishes, Mapping) and isinstance(group, Mapping) and isinstance(inner, Mapping)):
@@ -220,8 +223,11 @@ def _with_documents(
     group: dict[Any, Any] = {}
     context: dict[Any, Any] = {}
     for wishes in policy.wishes:  # groups come before persons
-        (group if wishes.level.source == "group" else person).update(wishes.values)
-        context.update(wishes.context)
+        if wishes.level.source == "group":
+            group.update(wishes.values)
+        else:
+            person.update(wishes.values)
+            context.update(wishes.context)
     person.update(asked.wishes)
     group.update(asked.group)
     context.update(asked.context)

@@ -90,6 +90,12 @@ def test_circumstances_that_the_caller_vouches_for_outweigh_the_profile():
     assert resolve(policy, profile).settings == {"tone": "warm"}
     assert resolve(policy, profile, context={"age": "child"}).denied[0].rule == "T1.x"
     assert resolve(policy, {"tone": "warm"}).denied[0].rule == "bounds.missing-context"
+    # a group cannot say how old its members are
+    group = make(3, "group", subject="group", wishes={"tone": "warm"}, context={"age": "adult"})
+    assert resolve(policy, group).denied[0].rule == "bounds.missing-context"
+    assert not resolve(
+        compose([law, make(2, "p", dimensions=[choice("tone", ["warm", "cold"])]), group], at=AT)
+    ).settings
 
 
 def test_the_prompt_holds_rules_choices_and_refusals_and_quotes_the_persons_words():
@@ -167,6 +173,10 @@ def test_the_strictest_terms_hold_and_every_approval_is_needed():
         (2, ["doctor"]),
     ]
     assert policy.promotion.validity_days == 30
+    # naming a rule below cannot escape what `otherwise` above demands of it
+    lax = {"rule": "T1.other", "max_rate": 0.9, "families": 2, "allow": 0, "evidence": ["A", "B"]}
+    lower = make(2, "b", owner="application_provider", promotion={"limits": [lax]})
+    assert compose([*documents, lower], at=AT).promotion.for_rule("T1.other").max_rate == 0.1
     assert policy.data_requirements[0].terms == {"at_least": 3, "share": 1.0}
 
 
