@@ -339,7 +339,7 @@ def _first_given(frame: pl.DataFrame) -> pl.DataFrame:
     later = (
         frame.select(_KEY, *pair, "submitted_at", "judgement", "source_digest")
         .join(repeated.select(pair), on=pair, how="semi")
-        .sort("submitted_at", "judgement", "source_digest", nulls_last=True)
+        .sort("submitted_at", "judgement", "source_digest", nulls_last=True, maintain_order=True)
         .filter(~pl.struct(pair).is_first_distinct())
         .select(_KEY, first_given=pl.lit(value=False))
     )

@@ -33,19 +33,6 @@ STAGED: Final = pa.schema(
 """The record's columns, all nullable, and what was wrong before any check."""
 
 _SHOWN: Final = 200
-_TIES: Final = (
-    "judgement",
-    "source_digest",
-    "source_ref",
-    "annotator",
-    "item",
-    "submitted_at",
-    "outcome",
-    "strength",
-    "rationale",
-    "problem",
-    "misfits",
-)
 
 
 def stage_events(events: Iterable[RawEvent]) -> pl.DataFrame:
@@ -202,8 +189,15 @@ def _has_wild_number(value: Any) -> bool:
 
 
 def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows by judgement id; only where ids repeat do further columns decide."""
-    if frame.get_column("judgement").is_sorted() and not frame.get_column("judgement").is_duplicated().any():
-        return frame
-    by = "judgement" if not frame.get_column("judgement").is_duplicated().any() else _TIES
-    return frame.sort(by, nulls_last=True, maintain_order=True)
+    """Rows by judgement id; only where ids repeat does the rest of the row decide."""
+    ids = frame.get_column("judgement")
+    if not ids.is_duplicated().any():
+        return frame if ids.is_sorted() else frame.sort("judgement", nulls_last=True)
+    plain = [name for name, kind in frame.schema.items() if not kind.is_nested()]
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    by = [
+        "judgement",
+        *(name for name in plain if name != "judgement"),
+        pl.struct(nested).struct.json_encode(),
+    ]
+    return frame.sort(by, nulls_last=True)
