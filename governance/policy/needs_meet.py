@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from governance.policy.document import PolicyDocument, TierTwoDocument
@@ -82,7 +83,7 @@ def data_requirements(current: Sequence[Placed]) -> tuple[DataNeed, ...]:
                     document=owner.document,
                 )
             else:
-                found[f"{need.id}@{ref.id}"] = made
+                found[f"{need.id}@{ref.id}"] = replace(made, id=f"{need.id}@{ref.id}")
     return tuple(found.values())
 
 

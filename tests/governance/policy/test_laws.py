@@ -15,7 +15,7 @@ from governance.policy.resolve import resolve
 from governance.policy.source import read
 from governance.policy.view import view_of
 from tests.support import generated
-from tests.support.policies import AT
+from tests.support.policies import AT, make, rule
 
 stacks, requests, contexts, profiles = (
     generated.stacks(),
@@ -186,3 +186,49 @@ def test_the_digest_changes_with_meaning(one, other):
     for left, right in zip(one, other, strict=False):
         if not diff(left, right).is_empty:
             assert document_digest(left) != document_digest(right)
+
+
+_rates = st.sampled_from([(0.02, 236, 1), (0.05, 59, 0), (0.05, 93, 1), (0.2, 59, 6), (0.3, 9, 0)])
+_terms = st.tuples(_rates, st.sampled_from([["A"], ["A", "B"], ["B"]]), st.booleans()).map(
+    lambda t: {"max_rate": t[0][0], "families": t[0][1], "allow": t[0][2], "evidence": t[1], "anytime": t[2]}
+)
+_promotions = st.fixed_dictionaries(
+    {
+        "limits": st.lists(st.sampled_from(["T1.a", "T1.b", "T1.c"]), unique=True).flatmap(
+            lambda rules: st.tuples(*(_terms for _ in rules)).map(
+                lambda found: [{"rule": name, **terms} for name, terms in zip(rules, found, strict=True)]
+            )
+        )
+    },
+    optional={
+        "otherwise": _terms,
+        "validity_days": st.integers(1, 90),
+        "aliases": st.just(["champion"]),
+        "approvals": st.fixed_dictionaries({"roles": st.just(["owner"]), "threshold": st.integers(1, 3)}),
+    },
+)
+_overlap = st.fixed_dictionaries(
+    {"id": st.just("D.overlap"), "check": st.just("overlap"), "at_least": st.integers(1, 5)},
+    optional={"share": st.sampled_from([0.5, 0.9])},
+)
+_coverage = st.fixed_dictionaries(
+    {
+        "id": st.just("D.coverage"),
+        "check": st.just("coverage"),
+        "question": st.sampled_from(["gender", "age"]),
+        "targets": st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from([0.2, 0.4]), min_size=1),
+    }
+)
+_data = st.tuples(st.lists(_overlap, max_size=1), st.lists(_coverage, max_size=1)).map(lambda t: t[0] + t[1])
+
+
+@LAW
+@given(_promotions, _data, _promotions, _data)
+def test_adding_a_lower_document_never_loosens_a_promotion_or_a_demand_on_data(one, first, other, second):
+    audited = [rule(f"T1.{name}", audit={"probes": [name], "judge": "j"}) for name in "abcd"]
+    law = make(1, "law", rules=audited)
+    higher = make(2, "higher", promotion=one, data=first)
+    lower = make(2, "lower", owner="application_provider", promotion=other, data=second)
+    found = diff(policy_of([law, higher]), policy_of([law, higher, lower]))
+    assert not found.loosened
+    assert not found.removed
