@@ -35,6 +35,7 @@ with warnings.catch_warnings():
     import great_expectations as gx
     from great_expectations.checkpoint.actions import UpdateDataDocsAction
     from great_expectations.core.batch_definition import BatchDefinition
+    from great_expectations.data_context.data_context.context_factory import project_manager
     from great_expectations.data_context.types.base import (
         DataContextConfig,
         InMemoryStoreBackendDefaults,
@@ -184,6 +185,8 @@ def run(validated: Validated, *, docs_folder: Path | None = None) -> GxResult:
     finally:
         connection.close()
         _CONNECTIONS.pop(_address(connection), None)
+        # GX keeps the last context for the process, and with it the connection beyond the interpreter's end.
+        project_manager.set_project(None)
     require_agreement(validated, result)
     return result
 
