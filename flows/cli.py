@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("stack", "status", "Say what runs where, and how it is."),
     "demo": ("demo", "demo", "The whole way once, on the embedded stack, with simulated people."),
     "policy": ("policy", "app", "Check, diff, resolve, explain and test policies."),
+    "keys": ("keys", "app", "Make, list and take back API keys of the policy service."),
     "import": ("importing", "app", "Import items and judgements from files."),
     "collect": ("way", "collect", "Pull judgements from every source of a site."),
     "validate": ("way", "validate", "Check what was collected; accept or quarantine each row."),

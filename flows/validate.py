@@ -26,7 +26,7 @@ from flows.running import OUTSIDE
 from flows.wiring import Platform, clock, data_checks, open_platform
 from governance.digest import digest
 from governance.errors import InputError
-from infra import catalogue, ledger, people
+from infra import catalogue, collected, ledger, people
 from infra.events import events_digest, read_events
 
 __all__ = ["validate"]
@@ -99,6 +99,8 @@ def validate(site: str | None = None, home: str | None = None) -> list[dict[str,
 
 
 def _validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
+    if not collected.event_digests(platform.db, site):
+        return None
     now = clock()
     policy = platform.policy(now)
     checks = data_checks(policy)

@@ -18,6 +18,8 @@ A logged model holds data only (``ranker.json``, ``answers.jsonl``: no pickle); 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -217,7 +219,9 @@ def log_candidate(
         )
         mlflow.log_metrics({"pairs": ranker.weights.pairs, **(metrics or {})})
         info = _log_model(ranker)
-    version = mlflow.register_model(info.model_uri, registered_model, tags=version_tags)
+    # MLflow prints what it does; the terminal belongs to the command.
+    with contextlib.redirect_stderr(io.StringIO()):
+        version = mlflow.register_model(info.model_uri, registered_model, tags=version_tags)
     client.update_model_version(
         registered_model,
         version.version,

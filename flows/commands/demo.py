@@ -308,34 +308,39 @@ def _show_audits(console: Console, verdicts: Mapping[str, Mapping[str, Any]]) ->
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("candidate", "rule", "violating families", "95 % bounds", "limit", "verdict"):
-        table.add_column(name)
+    for name in ("candidate and rule", "violating", "95 % bounds", "limit", "verdict"):
+        table.add_column(name, no_wrap=True)
     colours = {"PASS": "green", "FAIL": "red", "UNDECIDED": "yellow"}
     for kind, found in verdicts.items():
-        shown = [each for each in found["findings"] if each["families"] or each["verdict"] != "PASS"]
-        for number, each in enumerate(shown):
+        table.add_row(f"[b]{kind}[/b] (version {found['version']})", "", "", "", "")
+        for each in found["findings"]:
+            if not each["families"] and each["verdict"] == "PASS":
+                continue
             measured = bool(each["families"])
             table.add_row(
-                f"{kind} (version {found['version']})" if number == 0 else "",
-                each["rule"],
-                f"{each['violations']} of {each['families']}" if measured else "data behind the model",
+                f"  {each['rule']}",
+                f"{each['violations']} of {each['families']} families" if measured else "the data behind it",
                 f"{100 * each['low']:.1f} to {100 * each['high']:.1f} %" if measured else "",
                 f"{100 * each['limit']:g} %" if each["limit"] is not None else "",
                 f"[{colours[each['verdict']]}]{each['verdict']}[/]",
             )
     console.print(
-        "\n[b]5  Audit[/b]  each candidate as it is and under the resolved profile; evidence of grade S (simulated)"
+        "\n[b]5  Audit[/b]  each as it is and under the resolved profile; evidence of grade S (simulated)"
     )
     console.print(table)
+    console.print()
 
 
 def _show_outcomes(console: Console, outcomes: Mapping[str, Mapping[str, Any]]) -> None:
+    from rich.markup import escape
+    from rich.padding import Padding
+
     console.print("[b]6  Promote[/b]  the alias moves only with a signed decision that passes")
     for kind, outcome in outcomes.items():
         word = "[green]promoted[/green]" if outcome["promoted"] else "[red]refused[/red]"
         console.print(f"   {kind} as champion: {word}")
         for reason in outcome["reasons"]:
-            console.print(f"     [dim]{reason}[/dim]")
+            console.print(Padding(f"[dim]{escape(reason)}[/dim]", (0, 0, 0, 5)))
 
 
 def _where(console: Console, story: Mapping[str, Any], folder: Path, timer: _Clock, *, keep: bool) -> None:
