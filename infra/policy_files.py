@@ -20,6 +20,7 @@ __all__ = [
     "MAX_BYTES",
     "POLICIES",
     "SUFFIXES",
+    "files_of",
     "load",
     "load_all",
     "load_cases",
@@ -71,9 +72,18 @@ def load_pack(name_or_path: str | Path) -> list[PolicyDocument]:
     Raises:
         PolicyError: There is neither, or a document cannot be used.
     """
+    return [load(file) for file in files_of(name_or_path)]
+
+
+def files_of(name_or_path: str | Path) -> list[Path]:
+    """The files that :func:`load_pack` reads, in order.
+
+    Raises:
+        PolicyError: There is no such pack, file or folder, or the folder holds no policy file.
+    """
     shipped = packs()
     if str(name_or_path) in shipped:
-        return [load(POLICIES / member) for member in shipped[str(name_or_path)]]
+        return [POLICIES / member for member in shipped[str(name_or_path)]]
     path = Path(name_or_path)
     if path.is_dir():
         files = [
@@ -85,14 +95,14 @@ def load_pack(name_or_path: str | Path) -> list[PolicyDocument]:
         ]
         if not files:
             raise PolicyError("the folder holds no policy file", file=str(path), expected="*.yaml")
-        return [load(file) for file in files]
+        return files
     if not path.exists():
         raise PolicyError(
             "no such policy file or pack",
             file=str(path),
             expected=f"a path, or one of {', '.join(sorted(shipped))}",
         )
-    return [load(path)]
+    return [path]
 
 
 def load_all(names_or_paths: Iterable[str | Path]) -> list[PolicyDocument]:

@@ -7,44 +7,64 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
+from infra.policy_cache import PolicyCache
 from infra.settings import Settings
-from infra.web import start
+from infra.web import policy_api, start
 from infra.web.counts import read_counts
+from infra.web.keys import ApiKeys
+from infra.web.limits import BodyLimit
 from infra.web.pages import STATIC, Link, Pages, SecurityHeaders
+from infra.web.problem import problem, validation_problem
 
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings, *, counts: Callable[[], Mapping[str, int]] | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    counts: Callable[[], Mapping[str, int]] | None = None,
+    policies: PolicyCache | None = None,
+) -> FastAPI:
     """The app of one installation.
 
     Args:
         settings: Where everything is.
         counts: Gives the figures of the picture on the start page, by the keys that ``start.STEPS`` names;
             a key that is not there is shown as not known. By default they are read from the database.
+        policies: The policy stack; by default the one the settings name, read from its files.
     """
+    stack = policies or PolicyCache(
+        settings.policy, jurisdictions=settings.jurisdictions, application=settings.application
+    )
     app = FastAPI(title="bounds", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     pages = Pages([Link(path="/", label="Overview")])
-    app.include_router(start.router(settings, pages, counts or partial(read_counts, settings)))
+    app.include_router(start.router(settings, pages, counts or partial(read_counts, settings), stack.as_json))
+    app.include_router(policy_api.router(stack, ApiKeys(settings.home)))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     own = urlsplit(settings.web_url or "").hostname
     # A page elsewhere must not reach this app under a name of its own that resolves to loopback.
     app.add_middleware(
         TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", *([own] if own else [])]
     )
+    app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
 
     @app.exception_handler(HTTPException)
     def failed(request: Request, error: HTTPException) -> Response:
         if request.url.path.startswith("/v1/"):
-            return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+            return problem(error.status_code, error.detail, headers=error.headers)
         return pages.page(
             "error.html", here="", status=error.status_code, code=error.status_code, detail=error.detail
         )
+
+    @app.exception_handler(RequestValidationError)
+    def misshapen(_request: Request, error: RequestValidationError) -> Response:
+        return validation_problem(error)
 
     return app

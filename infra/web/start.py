@@ -71,8 +71,13 @@ _PURPOSE: Final = {
 }
 
 
-def router(settings: Settings, pages: Pages, counts: Callable[[], Mapping[str, int]]) -> APIRouter:
-    """The routes ``/``, ``/health`` and ``/alive``."""
+def router(
+    settings: Settings,
+    pages: Pages,
+    counts: Callable[[], Mapping[str, int]],
+    policy: Callable[[], Mapping[str, Any]],
+) -> APIRouter:
+    """The routes ``/``, ``/health`` and ``/alive``. ``policy`` says how the policy files are."""
     routes = APIRouter()
 
     @routes.get("/", response_class=HTMLResponse, include_in_schema=False)
@@ -92,7 +97,11 @@ def router(settings: Settings, pages: Pages, counts: Callable[[], Mapping[str, i
 
     @routes.get("/health")
     def state() -> JSONResponse:
-        """How every part is now: status 200 when all answer, else 503."""
+        """How every part is now: status 200 when all answer, else 503.
+
+        Policy files that cannot be used are told under ``policy`` and do not change the status: the last
+        good ones stay in force, and taking the app away would help nobody.
+        """
         health = look(settings.home)
         document = {
             "healthy": health.is_healthy,
@@ -101,6 +110,7 @@ def router(settings: Settings, pages: Pages, counts: Callable[[], Mapping[str, i
                 part.name: {"healthy": part.is_healthy, "says": part.said, "restarts": part.restarts}
                 for part in health.parts
             },
+            "policy": dict(policy()),
         }
         return JSONResponse(
             document, 200 if health.is_healthy else 503, headers={"Cache-Control": "no-store"}

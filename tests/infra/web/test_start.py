@@ -89,7 +89,8 @@ def test_every_answer_forbids_what_comes_from_elsewhere(tmp_path, path):
 def test_an_unknown_page_is_a_page_and_an_unknown_route_for_programs_is_json(tmp_path):
     page = visit(Settings(home=tmp_path), "/no-such-page")
     assert (page.status_code, "Back to the overview" in page.text) == (404, True)
-    assert json.loads(visit(Settings(home=tmp_path), "/v1/nothing").text) == {"detail": "Not Found"}
+    answer = json.loads(visit(Settings(home=tmp_path), "/v1/nothing").text)
+    assert answer == {"title": "Not Found", "status": 404, "detail": "Not Found"}
 
 
 @pytest.mark.parametrize(
