@@ -4,6 +4,7 @@ import pytest
 
 from infra.stack import Stack
 from tests.support.stack import ANY_PORT
+from tests.support.way import start_fork_server
 
 
 @pytest.fixture(scope="session")
@@ -20,4 +21,5 @@ def way_stack(tmp_path_factory):
         deployments=nothing,
         environment={"BOUNDS_RETRY_SECONDS": "0.2,0.5,2,5,10"},
     ) as stack:
+        start_fork_server(stack.settings)
         yield stack

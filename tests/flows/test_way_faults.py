@@ -7,6 +7,8 @@ import pytest
 from flows import demonstration
 from flows.wiring import open_platform
 from infra import catalogue, queues
+from infra.stack.probe import ask
+from tests.support.stack import eventually
 from tests.support.way import COLLECTING, RELEASING, VALIDATING, killed_everywhere, run_step, twin_home
 
 pytestmark = pytest.mark.servers
@@ -91,7 +93,9 @@ def test_label_studio_down_in_the_middle_fails_with_the_reason_and_the_next_run_
     assert down["error"] in {"LabelStudioError", "OutsideError"}
     assert "Label Studio" in down["text"]
     assert "no answer" in down["text"]
-    after = run_step(home, "collect", {"site": "south"}, retries="1,5,15,30,30")["result"]
+    health = f"{way_stack.settings.sites[0].label_studio_url}/health"
+    eventually(lambda: ask(health), seconds=90)
+    after = run_step(home, "collect", {"site": "south"})["result"]
     assert after["new"] >= given
 
 

@@ -1,12 +1,14 @@
 """Runs steps of the way in processes of their own, killed where a test wants them killed."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
+import uuid
 from pathlib import Path
+
+from tests.support import way_child
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,67 +34,37 @@ RELEASING = (
     "infra.ledger:record_release",
 )
 
-_DRIVER = """
-import importlib, json, os, signal, sys
-step, parameters, kill_at = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
-calls = 0
-
-def wrap(path):
-    module, _, rest = path.partition(":")
-    owner = importlib.import_module(module)
-    *outer, name = rest.split(".")
-    for part in outer:
-        owner = getattr(owner, part)
-    real = getattr(owner, name)
-    def counted(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = real(*args, **kwargs)
-        calls += 1
-        if calls == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    setattr(owner, name, counted)
-
-from infra.settings import load_settings
-from flows.running import use_prefect
-use_prefect(load_settings())
-for path in os.environ["BOUNDS_TEST_DURABLE"].split():
-    wrap(path)
-flow = getattr(importlib.import_module(f"flows.{step}"), step)
-try:
-    result = flow(**parameters)
-except Exception as error:
-    print(json.dumps({"error": type(error).__name__, "text": str(error)}))
-    sys.exit(3)
-print(json.dumps({"result": result, "calls": calls}, default=str))
-"""
+PRELOAD = (
+    "flows.collect flows.validate flows.release flows.train infra.expectations infra.validation_report "
+    "infra.tracking infra.label_studio_pull infra.simulated_panel infra.candidates"
+)
+_FORKS = multiprocessing.get_context("forkserver")
 
 
-def run_step(home, step, parameters=None, *, kill_at=0, durable=(), retries="0.1", environment=None):
-    """Run a flow; its answer, or None where it was killed at the wanted call."""
-    run = subprocess.run(
-        [sys.executable, "-c", _DRIVER, step, json.dumps(parameters or {}), str(kill_at)],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "BOUNDS_HOME": str(home),
-            "BOUNDS_RETRY_SECONDS": retries,
-            "BOUNDS_TEST_DURABLE": " ".join(durable),
-            "PYTHONWARNINGS": "ignore",
-            **(environment or {}),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
+def start_fork_server(settings):
+    """Load what the steps need once; every step is then a fork of it. To be called before the first step."""
+    os.environ.update(
+        BOUNDS_TEST_PRELOAD=PRELOAD,
+        BOUNDS_RETRY_SECONDS="0.1",
+        PREFECT_API_URL=settings.prefect_api_url,
+        PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="CRITICAL",
+        MLFLOW_DISABLE_TELEMETRY="true",
     )
-    if run.returncode == -signal.SIGKILL:
+    _FORKS.set_forkserver_preload(["tests.support.way_child"])
+
+
+def run_step(home, step, parameters=None, *, kill_at=0, durable=()):
+    """Run a flow in a process of its own; its answer, or None where it was killed at the wanted call."""
+    answer = home / f"answer-{uuid.uuid4().hex}.json"
+    arguments = (str(home), step, parameters or {}, kill_at, tuple(durable), str(answer))
+    process = _FORKS.Process(target=way_child.run, args=arguments)
+    process.start()
+    process.join(timeout=300)
+    assert process.exitcode is not None, f"{step} did not end"
+    if process.exitcode == -signal.SIGKILL:
         return None
-    assert run.stdout.strip(), run.stderr[-4000:]
-    return json.loads(run.stdout.strip().splitlines()[-1])
+    assert process.exitcode == 0, process.exitcode
+    return json.loads(answer.read_text())
 
 
 def killed_everywhere(home, step, parameters=None, *, durable, stride=1, most=200):
