@@ -82,7 +82,7 @@ class PolicyCache:
     ) -> None:
         self._named = named
         self._places = tuple(jurisdictions) or None
-        self._application = application
+        self.application = application
         self._now = now
         self._pause = seconds_between_looks
         self._lock = threading.RLock()
@@ -120,7 +120,7 @@ class PolicyCache:
         """
         stack = self.stack()
         places = self._places if jurisdictions is None else tuple(sorted(set(jurisdictions)))
-        key = (stack.digest, places, application or self._application)
+        key = (stack.digest, places, application or self.application)
         now = self._now()
         with self._lock:
             kept = self._composed.get(key)
@@ -165,7 +165,7 @@ class PolicyCache:
     def _read(self) -> Stack:
         """The stack on disk, tried in every context it is used in by default before it is taken."""
         stack = _stack(with_pinned(load_pack(self._named)))
-        asked: Sequence[str | None] = (self._application,) if self._application else stack.applications
+        asked: Sequence[str | None] = (self.application,) if self.application else stack.applications
         for application in asked or (None,):
             compose(stack.documents, at=self._now(), jurisdictions=self._places, application=application)
         return stack

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from infra.policy_cache import PolicyCache
 from infra.settings import Settings
-from infra.web import policy_api, start
+from infra.web import catalogue, policy_api, start
 from infra.web.counts import read_counts
 from infra.web.keys import ApiKeys
 from infra.web.limits import BodyLimit
@@ -43,8 +43,9 @@ def create_app(
         settings.policy, jurisdictions=settings.jurisdictions, application=settings.application
     )
     app = FastAPI(title="bounds", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
-    pages = Pages([Link(path="/", label="Overview")])
+    pages = Pages([Link(path="/", label="Overview"), Link(path=catalogue.PATH, label="Policies")])
     app.include_router(start.router(settings, pages, counts or partial(read_counts, settings), stack.as_json))
+    app.include_router(catalogue.router(stack, pages, profiles=settings.profiles))
     app.include_router(policy_api.router(stack, ApiKeys(settings.home)))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     own = urlsplit(settings.web_url or "").hostname

@@ -25,8 +25,8 @@ def folder(tmp_path):
     """A stack of a policy owner's own files."""
     target = tmp_path / "policies"
     target.mkdir()
-    for name in ("law", "provider"):
-        shutil.copy(POLICIES / "demo" / f"{name}.yaml", target)
+    for file in packs()["demo"]:
+        shutil.copy(POLICIES / file, target)
     return target
 
 
