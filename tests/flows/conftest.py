@@ -1,4 +1,4 @@
-"""One stack with two sites for the tests of the way; no schedules of its own."""
+"""One stack for the tests of the way: two sites for the faults, two for the schedules; none of its own."""
 
 import pytest
 
@@ -9,13 +9,13 @@ from tests.support.way import start_fork_server
 
 @pytest.fixture(scope="session")
 def way_stack(tmp_path_factory):
-    """Label Studio, Prefect with workers, MLflow; sites ``north`` and ``south``; no deployment."""
+    """Label Studio, Prefect with workers, MLflow; four sites; no deployment."""
     folder = tmp_path_factory.mktemp("way")
     nothing = folder / "prefect.yaml"
     nothing.write_text("deployments: []\n")
     with Stack(
         folder / "home",
-        sites=("north", "south"),
+        sites=("north", "south", "east", "west"),
         ports=ANY_PORT,
         parts=("label_studio", "prefect", "mlflow", "workers"),
         deployments=nothing,

@@ -40,6 +40,7 @@ def completed(api, site):
     """Scheduled runs of a site's collection that ended well."""
     found = httpx.post(
         f"{api}/flow_runs/filter",
+        timeout=60,
         json={
             "deployments": {"name": {"any_": [f"often-{site}"]}},
             "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
@@ -68,8 +69,8 @@ def often(way_stack):
         capture_output=True,
     )
     yield api
-    for deployment in httpx.post(f"{api}/deployments/filter", json={}).json():
-        httpx.delete(f"{api}/deployments/{deployment['id']}")
+    for deployment in httpx.post(f"{api}/deployments/filter", json={}, timeout=60).json():
+        httpx.delete(f"{api}/deployments/{deployment['id']}", timeout=60)
 
 
 def stage(home, site):
@@ -83,27 +84,27 @@ def stage(home, site):
 
 def test_a_site_goes_on_while_the_other_has_no_worker_and_the_backlog_arrives_exactly_once(way_stack, often):
     home = way_stack.home
-    for site in ("north", "south"):
+    for site in ("east", "west"):
         stage(home, site)
     # The schedule alone puts the queues before the annotators, each site by the worker of its own pool.
-    for site in ("north", "south"):
+    for site in ("east", "west"):
         eventually(lambda site=site: shown(home, site) == GIVEN, seconds=180)
-    eventually(lambda: completed(often, "north") and completed(often, "south"), seconds=60)
-    assert {pool for _, pool in completed(often, "north")} == {"site-north"}
-    assert {pool for _, pool in completed(often, "south")} == {"site-south"}
+    eventually(lambda: completed(often, "east") and completed(often, "west"), seconds=60)
+    assert {pool for _, pool in completed(often, "east")} == {"site-east"}
+    assert {pool for _, pool in completed(often, "west")} == {"site-west"}
 
-    way_stack.hold("worker-site-south")
+    way_stack.hold("worker-site-west")
     with open_platform(home) as platform:
-        for site in ("north", "south"):
+        for site in ("east", "west"):
             assert demonstration.answer_demo(platform, site, seed=5) == GIVEN
-    eventually(lambda: events(home, "north") == GIVEN, seconds=120)
-    assert events(home, "south") == 0
+    eventually(lambda: events(home, "east") == GIVEN, seconds=120)
+    assert events(home, "west") == 0
 
-    way_stack.release("worker-site-south")
-    eventually(lambda: events(home, "south") == GIVEN, seconds=180)
-    before = {site: len(completed(often, site)) for site in ("north", "south")}
+    way_stack.release("worker-site-west")
+    eventually(lambda: events(home, "west") == GIVEN, seconds=180)
+    before = {site: len(completed(often, site)) for site in ("east", "west")}
     eventually(lambda: all(len(completed(often, site)) > before[site] for site in before), seconds=120)
-    for site in ("north", "south"):
+    for site in ("east", "west"):
         assert events(home, site) == GIVEN
         [(refs,)] = rows(home, "SELECT count(DISTINCT ref) FROM raw_events WHERE site = ?", site)
         assert refs == GIVEN
