@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from governance import taxonomy
-from governance.policy.domain import Choices, Domain, Interval, contains, from_micro, grid_ends, is_empty
+from governance.policy.domain import (
+    Choices,
+    Domain,
+    Interval,
+    contains,
+    from_micro,
+    grid_ends,
+    is_empty,
+    to_micro,
+)
 from governance.policy.model import EffectiveDimension, EffectivePolicy, EffectiveRule, Narrowing, holds
 from governance.policy.resolve import Resolution, Unhonoured
 from governance.tiers import Tier
@@ -65,11 +74,12 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A range drawn: the slider's ends, and where the allowed part lies in hundredths of it; -1 when none."""
+    """A range drawn: the slider's ends, where it stands, and where the allowed part lies in hundredths of it."""
 
     low: int | float
     high: int | float
     step: int | float
+    at: int | float
     left_from: float
     left_width: float
 
@@ -88,7 +98,7 @@ class DimensionView:
     is_settable: bool
     clips: bool
     default: str | None
-    default_value: str | bool | int | float | None
+    shown: str
     narrowed: tuple[Narrowed, ...]
     options: tuple[Option, ...]
     bar: Bar | None
@@ -147,6 +157,7 @@ def dimension_view(
 ) -> DimensionView:
     """A dimension in a context."""
     left = dimension.allowed(context, policy.context)
+    bar = _bar(dimension, left, wish) if dimension.kind == "range" else None
     unsaid = [name for name in dimension.attributes if context.get(name) not in policy.context.get(name, ())]
     return DimensionView(
         id=dimension.id,
@@ -161,10 +172,10 @@ def dimension_view(
         default=words.value_words(dimension.defaults[0].value, dimension.unit)
         if dimension.defaults
         else None,
-        default_value=dimension.defaults[0].value if dimension.defaults else None,
+        shown=words.value_words(bar.at, dimension.unit) if bar else "",
         narrowed=tuple(_narrowed(one, dimension, context) for one in dimension.narrowings),
         options=_options(dimension, left, wish),
-        bar=_bar(dimension, left) if dimension.kind == "range" else None,
+        bar=bar,
         wish=wish,
     )
 
@@ -207,7 +218,7 @@ def _options(dimension: EffectiveDimension, left: Domain, wish: Any) -> tuple[Op
             return ()
 
 
-def _bar(dimension: EffectiveDimension, left: Domain) -> Bar | None:
+def _bar(dimension: EffectiveDimension, left: Domain, wish: Any) -> Bar | None:
     """The slider spans what the widest declaration offers; what rules took away stays visible."""
     declared = [
         narrowing.domain
@@ -222,8 +233,15 @@ def _bar(dimension: EffectiveDimension, left: Domain) -> Bar | None:
         first, last = grid_ends(left)
         begins = round((first - low) * 100 / (high - low), 3)
         width = max(1.5, round((last - first) * 100 / (high - low), 3))
-    step = from_micro(min(d.step for d in declared))
-    return Bar(low=from_micro(low), high=from_micro(high), step=step, left_from=begins, left_width=width)
+    at = next((v for v in (wish, *(d.value for d in dimension.defaults)) if to_micro(v) is not None), None)
+    return Bar(
+        low=from_micro(low),
+        high=from_micro(high),
+        step=from_micro(min(d.step for d in declared)),
+        at=from_micro(low if at is None else min(max(to_micro(at) or 0, low), high)),
+        left_from=begins,
+        left_width=width,
+    )
 
 
 def outcomes(answer: Resolution) -> list[Outcome]:

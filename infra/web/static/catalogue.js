@@ -44,6 +44,7 @@ form.addEventListener("input", event => {
     moved.closest(".slide").querySelector("[type=checkbox]").checked = true;
     const shown = document.getElementById(moved.id.replace("w-", "v-"));
     shown.textContent = [moved.value, shown.dataset.unit].filter(Boolean).join(" ");
+    moved.setAttribute("aria-valuetext", shown.textContent);
   }
   clearTimeout(timer);
   timer = setTimeout(refresh, 120);
