@@ -59,13 +59,22 @@ test-all: setup system-packages lint ## also the full matrices and the long faul
 	$(BIN)/python -m pytest --durations=30 $(PYTEST)
 
 bench: setup ## every benchmark, printed side by side with its peers
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+	@for file in $(filter-out benchmarks/fuzz_policy.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done
 
 docs: setup ## run every example of the docs
 	$(BIN)/python -m pytest tests/docs -q
 
-fuzz: setup ## feed the policy loader with generated input for a bounded time
-	$(BIN)/python -m benchmarks.fuzz_policy
+FUZZ_SECONDS ?= 60
+.tools/fuzz/.stamp: | $(VENV)/.stamp
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .tools/fuzz
+	$(UV) pip install --quiet --python .tools/fuzz/bin/python atheris
+	@touch $@
+
+fuzz: setup .tools/fuzz/.stamp ## feed the policy loader with generated input; FUZZ_SECONDS=60
+	@mkdir -p .tools/fuzz/corpus
+	PYTHONPATH=.:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+	  .tools/fuzz/bin/python benchmarks/fuzz_policy.py -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=20000 \
+	  -artifact_prefix=.tools/fuzz/ .tools/fuzz/corpus governance/policies/tier2
 
 lock: $(VENV)/.stamp ## resolve both locks anew
 	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet --upgrade -o requirements.lock
