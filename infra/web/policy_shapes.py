@@ -53,7 +53,7 @@ class SingleRequest(Profile, _Stacked):
     """One profile."""
 
     include: tuple[Part, ...] = Field(
-        default=("prompt", "rules", "documents", "digest"), max_length=4, description="what to answer beside"
+        default=("prompt", "rules", "documents"), max_length=4, description="what to answer beside"
     )
 
 

@@ -100,7 +100,7 @@ def test_a_batch_answers_what_single_requests_answer(service):
     include = ["prompt", "rules", "documents", "digest"]
     profiles = [{"wishes": wish, "group": {"moralising": False}} for wish in wishes] * 5
     batch = service.resolve(profiles=profiles, context=ADULT, include=include).json()
-    single = [service.resolve(**profile, context=ADULT).json() for profile in profiles]
+    single = [service.resolve(**profile, context=ADULT, include=include).json() for profile in profiles]
     assert batch["results"] == single
     assert batch["policy"] == single[0]["policy"]
 
