@@ -119,7 +119,9 @@ class PolicyCache:
             PolicyError: The stack cannot be composed for this context, or not any more.
         """
         stack = self.stack()
-        places = self._places if jurisdictions is None else tuple(sorted(set(jurisdictions)))
+        # INVARIANT: a caller may add places to the operator's, never leave one out.
+        asked = None if jurisdictions is None else {*jurisdictions, *(self._places or ())}
+        places = self._places if asked is None else tuple(sorted(asked))
         key = (stack.digest, places, application or self.application)
         now = self._now()
         with self._lock:
