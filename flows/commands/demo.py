@@ -352,5 +352,5 @@ def _where(console: Console, story: Mapping[str, Any], folder: Path, timer: _Clo
         console.print(f"The stack runs on; stop it with `bounds down --home {folder}`.")
     else:
         console.print(
-            f"The stack is stopped; `bounds up --home {folder}` shows it again, `bounds demo --keep` leaves it running."
+            f"The stack is stopped; `bounds up --home {folder}` shows it again."
         )
