@@ -7,7 +7,7 @@ from tests.support.stack import ANY_PORT
 from tests.support.way import start_fork_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def way_stack(tmp_path_factory):
     """Label Studio, Prefect with workers, MLflow; four sites; no deployment."""
     folder = tmp_path_factory.mktemp("way")
