@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from annotation.data_results import data_results
 from flows.running import OUTSIDE
-from flows.wiring import Platform, clock, data_checks, open_platform
+from flows.wiring import Platform, clock, data_checks, newest_decision, open_platform
 from governance.audit.data import data_findings
 from governance.audit.judges import Judge, RefusalPatterns
 from governance.audit.markdown import as_markdown
@@ -112,22 +112,12 @@ def sign(
     now: datetime,
 ) -> ledger.Decision:
     """Sign the decision that the report supports, or find the one already signed that still lives."""
-    from governance.promotion import Decision
-    from governance.provenance import open_envelope
     from infra.signing import load_or_create_key
     from infra.signing import sign as sign_statement
 
-    trust = platform.trust(now)
-    for row in reversed(ledger.decisions(platform.db)):
-        if (row.model, row.version, row.verdict) == (info.model, info.version, report.verdict.value):
-            statement, _ = open_envelope(row.envelope.encode(), trust=trust, now=now, roles=(AUDITOR,))
-            old = Decision.from_statement(statement)
-            if (
-                old.audit == report.digest
-                and old.artifact == artifact
-                and old.expires > now + timedelta(days=1)
-            ):
-                return row
+    standing = _standing(platform, info, report, artifact, now)
+    if standing is not None:
+        return standing
     decision = decide(
         report,
         model=info.model,
@@ -153,6 +143,30 @@ def sign(
     )
     ledger.record_decision(platform.db, row)
     return row
+
+
+def _standing(
+    platform: Platform, info: VersionInfo, report: AuditReport, artifact: str, now: datetime
+) -> ledger.Decision | None:
+    """The newest decision about the version, where it says what this report says and lives for another day.
+
+    INVARIANT: only the newest counts, here as in promotion: an older one that says the same was replaced.
+    """
+    from governance.promotion import Decision
+    from governance.provenance import EnvelopeError, open_envelope
+
+    row = newest_decision(platform, info.model, info.version)
+    if row is None:
+        return None
+    try:
+        statement, _ = open_envelope(
+            row.envelope.encode(), trust=platform.trust(now), now=now, roles=(AUDITOR,)
+        )
+        old = Decision.from_statement(statement)
+    except EnvelopeError:
+        return None  # what cannot be verified is no decision; a new one is signed
+    same = old.audit == report.digest and old.artifact == artifact and old.version == info.version
+    return row if same and old.expires > now + timedelta(days=1) else None
 
 
 @task(name="keep", cache_policy=NO_CACHE, **OUTSIDE)
@@ -241,7 +255,6 @@ def audit(model: str | None = None, version: str | None = None, home: str | None
         name = model or platform.settings.registered_model
         versions = platform.registry().versions(name)
         if not versions:
-            raise InputError(
-                "no such model in the registry", field="model", value=name, expected="a registered model"
-            )
+            known = ", ".join(platform.registry().models()) or "a registered model (`bounds train` makes one)"
+            raise InputError("no such model in the registry", field="model", value=name, expected=known)
         return audit_version(platform, name, version or versions[-1].version)

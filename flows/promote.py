@@ -9,18 +9,12 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.running import OUTSIDE
-from flows.wiring import Platform, clock, open_platform
+from flows.wiring import Platform, clock, newest_decision, open_platform
 from governance.errors import RefusedError
 from governance.promotion import Approval, require_decision
 from infra import ledger
 
-__all__ = ["newest_decision", "promote"]
-
-
-def newest_decision(platform: Platform, model: str, version: str) -> ledger.Decision | None:
-    """The decision signed last about a version; later ones replace earlier ones, whatever they say."""
-    found = [row for row in ledger.decisions(platform.db) if (row.model, row.version) == (model, version)]
-    return found[-1] if found else None
+__all__ = ["promote"]
 
 
 @task(name="move", cache_policy=NO_CACHE, **OUTSIDE)

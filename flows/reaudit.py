@@ -7,8 +7,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from flows.audit import audit_version
-from flows.promote import newest_decision
-from flows.wiring import Platform, clock, open_platform
+from flows.wiring import Platform, clock, newest_decision, open_platform
 from governance.promotion import Approval, verify_decision
 from infra.registry import VersionInfo
 
@@ -46,7 +45,7 @@ def reaudit(home: str | None = None) -> list[dict[str, Any]]:
 
     Returns:
         For each version that carries one: ``model``, ``version``, ``alias``, why it was ``due`` (empty if it
-        was not), and the new ``verdict`` if it was.
+        was not), and the new ``verdict`` with its ``reasons`` if it was. No alias moves here.
     """
     found: list[dict[str, Any]] = []
     with open_platform(home) as platform:
@@ -58,7 +57,8 @@ def reaudit(home: str | None = None) -> list[dict[str, Any]]:
                 if info is None:
                     continue
                 due = standing(platform, info, alias)
-                verdict = audit_version(platform, model, info.version)["verdict"] if due else None
+                again = audit_version(platform, model, info.version) if due else None
+                verdict = again["verdict"] if again else None
                 get_run_logger().info("%s %s (%s): %s", model, info.version, alias, verdict or "stands")
                 found.append(
                     {
@@ -67,6 +67,7 @@ def reaudit(home: str | None = None) -> list[dict[str, Any]]:
                         "alias": alias,
                         "due": list(due),
                         "verdict": verdict,
+                        "reasons": again["reasons"] if again else [],
                     }
                 )
     return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from governance.errors import InputError, OutsideError
+from governance.errors import DigestError, InputError, OutsideError
 from infra.settings import Settings
+from infra.stack.probe import ask
 
 __all__ = ["OUTSIDE", "use_prefect"]
 
@@ -16,6 +17,8 @@ def _is_outside(task: object, run: object, state: Any) -> bool:
     del task, run
     try:
         state.result(raise_on_failure=True)
+    except DigestError:
+        return False  # bytes that were changed stay changed
     except OutsideError:
         return True
     except BaseException:  # noqa: BLE001 - any other fault is final, whatever it is
@@ -40,6 +43,7 @@ def use_prefect(settings: Settings, *, quiet: bool = True) -> None:
 
     Raises:
         InputError: There is no Prefect server: no step of the way happens unrecorded.
+        OutsideError: It does not answer.
     """
     url = os.environ.get("PREFECT_API_URL") or settings.prefect_api_url
     if not url:
@@ -47,6 +51,11 @@ def use_prefect(settings: Settings, *, quiet: bool = True) -> None:
             f"no Prefect server for {settings.home}",
             field="prefect_api_url",
             expected="`bounds up`, or BOUNDS_PREFECT_API_URL",
+        )
+    answered = ask(f"{url}/health", timeout=5.0)
+    if answered is None or answered[0] != 200:
+        raise OutsideError(
+            f"the Prefect server of {settings.home} does not answer at {url}: start it with `bounds up`"
         )
     os.environ["PREFECT_API_URL"] = url
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -57,5 +66,5 @@ def use_prefect(settings: Settings, *, quiet: bool = True) -> None:
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
         # The run's log is in the Prefect UI; the terminal belongs to the command.
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "ERROR")
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_FLOW_RUNS_LEVEL", "ERROR")
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from governance.policy.model import EffectivePolicy
     from governance.provenance import Trust
     from infra.label_studio import LabelStudioSite
+    from infra.ledger import Decision
     from infra.registry import Registry
 
-__all__ = ["Platform", "clock", "data_checks", "open_platform"]
+__all__ = ["Platform", "clock", "data_checks", "newest_decision", "open_platform"]
 
 # A flow's task is tried again anyhow; within one try a restarting server is waited for this long.
 _PATIENCE_SECONDS: Final = 5.0
@@ -31,6 +32,14 @@ _PATIENCE_SECONDS: Final = 5.0
 def clock() -> datetime:
     """Now, in UTC: the only clock of the way; everything below takes the time as an argument."""
     return datetime.now(UTC)
+
+
+def newest_decision(platform: Platform, model: str, version: str) -> Decision | None:
+    """The decision signed last about a version; later ones replace earlier ones, whatever they say."""
+    from infra.ledger import decisions
+
+    found = [row for row in decisions(platform.db) if (row.model, row.version) == (model, version)]
+    return found[-1] if found else None
 
 
 def data_checks(policy: EffectivePolicy) -> tuple[Check, ...]:

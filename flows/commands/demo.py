@@ -221,7 +221,7 @@ def _show_policy(console: Console, platform: Platform) -> dict[str, Any]:
     changed = {each.dimension: each for each in (*answer.denied, *answer.clipped)}
     for wish, value in sorted(profile.wishes.items()):  # type: ignore[attr-defined]
         if wish not in changed:
-            console.print(f"   [green]honoured[/green]  {wish} = {value}")
+            console.print(f"   [green]honoured[/green]  {wish} = {json.dumps(value)}")
     for each in answer.clipped:
         console.print(
             f"   [yellow]clipped[/yellow]   {each.dimension} = {each.wish} to {each.value}: {each.rule}, Tier {each.tier}, {each.owner}"
@@ -325,7 +325,7 @@ def _show_audits(console: Console, verdicts: Mapping[str, Mapping[str, Any]]) ->
                 f"[{colours[each['verdict']]}]{each['verdict']}[/]",
             )
     console.print(
-        "\n[b]5  Audit[/b]  each as it is and under the resolved profile; evidence of grade S (simulated)"
+        "\n[b]5  Audit[/b]  each without a profile and under the one above; evidence of grade S (simulated)"
     )
     console.print(table)
     console.print()
@@ -346,11 +346,11 @@ def _show_outcomes(console: Console, outcomes: Mapping[str, Mapping[str, Any]]) 
 def _where(console: Console, story: Mapping[str, Any], folder: Path, timer: _Clock, *, keep: bool) -> None:
     spent = "  ".join(f"{name} {seconds:g}" for name, seconds in timer.seconds.items())
     console.print(f"\n[dim]seconds: {spent}[/dim]")
+    command = Path(sys.prefix) / "bin" / "bounds"
     if keep:
         for name, address in story["addresses"].items():
             console.print(f"   {name}: {address}")
-        console.print(f"The stack runs on; stop it with `bounds down --home {folder}`.")
+        console.print(f"   login of Label Studio: in {folder / 'secrets.json'}")
+        console.print(f"The stack runs on; stop it with `{command} down --home {folder}`.")
     else:
-        console.print(
-            f"The stack is stopped; `bounds up --home {folder}` shows it again."
-        )
+        console.print(f"The stack is stopped; `{command} up --home {folder}` shows it again.")

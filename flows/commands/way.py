@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 __all__ = ["collect", "promote", "reaudit", "release", "train", "validate"]
 
@@ -34,7 +35,7 @@ def _print(result: Any, lines: Callable[[Any], list[str]], *, as_json: bool) -> 
         return
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     for line in lines(result):
         console.print(line)
 
@@ -88,7 +89,7 @@ def _batch(row: Mapping[str, Any]) -> list[str]:
             f"{row['accepted']} accepted + {row['quarantined']} quarantined"
         ),
         *(f"  quarantined by {rule}: {count}" for rule, count in row["failed_rules"].items()),
-        *(f"  [red]{reason}[/red]" for reason in row["stops"]),
+        *(f"  [red]{escape(reason)}[/red]" for reason in row["stops"]),
         f"  batch {row['batch']}",
     ]
 
@@ -116,7 +117,11 @@ def release(
 
     _print(
         _run(home, flow, better=better, asked=asked, for_whom=for_whom, seed=seed, for_study=for_study),
-        lambda r: [f"release {r['release']}", f"  from {len(r['batches'])} batches; MLflow run {r['run']}"],
+        lambda r: [
+            f"release {r['release']}",
+            f"  batches {', '.join(r['batches'])}",
+            f"  MLflow run {r['run']}",
+        ],
         as_json=as_json,
     )
 
@@ -170,12 +175,26 @@ def promote(
         result,
         lambda r: [
             f"{r['model']} version {r['version']} as {r['alias']}: {word}",
-            *(f"  - {x}" for x in r["reasons"]),
+            *(f"  - {escape(x)}" for x in r["reasons"]),
         ],
         as_json=as_json,
     )
     if not result["promoted"]:
         raise typer.Exit(1)
+
+
+def _stands(row: Mapping[str, Any]) -> list[str]:
+    head = f"{row['model']} version {row['version']} ({row['alias']}): "
+    if not row["due"]:
+        return [head + "[green]its decision stands[/green]"]
+    passed = row["verdict"] == "PASS"
+    advice = "  the alias was left where it is; promote a version that passes, or delete the alias in MLflow"
+    return [
+        head + f"[{'green' if passed else 'red'}]{row['verdict']}[/]",
+        *(f"  its decision no longer stood: {escape(why)}" for why in row["due"]),
+        *(f"  {escape(why)}" for why in row["reasons"]),
+        *(() if passed else (advice,)),
+    ]
 
 
 def reaudit(*, home: Home = None, as_json: AsJson = False) -> None:
@@ -190,11 +209,7 @@ def reaudit(*, home: Home = None, as_json: AsJson = False) -> None:
     _print(
         rows,
         lambda found: (
-            [
-                f"{r['model']} version {r['version']} ({r['alias']}): {r['verdict'] or 'its decision stands'}"
-                for r in found
-            ]
-            or ["no version carries a protected alias"]
+            [line for row in found for line in _stands(row)] or ["no version carries a protected alias"]
         ),
         as_json=as_json,
     )
