@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 LARGEST_PLAN: Final = 10_000_000
+MOST_FAMILIES: Final = 10_000_000_000
 
 
 class Verdict(StrEnum):
@@ -208,24 +209,47 @@ def plan_size(max_rate: float, *, confidence: float = 0.95, allow: int = 0) -> i
         1 %, 95 %: 299 families with none allowed, 773 with three.
 
     Raises:
-        ValueError: A rate or confidence outside its range, or a negative ``allow``.
+        ValueError: A rate or confidence outside its range, a negative ``allow``, or a plan of more than
+            ten thousand million families.
     """
     _rate(max_rate)
     alpha = 1 - _confidence(confidence)
     if allow < 0:
         raise ValueError(f"allow cannot be negative, got {allow}")
+    families = _least(allow, max_rate, alpha)
+    if families is None:
+        raise ValueError(
+            f"a rate of {max_rate:g} with {allow:,} allowed needs more than {MOST_FAMILIES:,} families, "
+            "the most that a plan is computed for"
+        )
+    return families
+
+
+def _least(allow: int, rate: float, alpha: float) -> int | None:
+    """The smallest n with P(X <= allow) < alpha; None above MOST_FAMILIES."""
+    if allow >= MOST_FAMILIES or _at_most(allow, MOST_FAMILIES, rate) >= alpha:
+        return None
     low, high = allow, allow + 1
-    while special.bdtr(allow, high, max_rate) >= alpha:
-        low, high = high, high * 2
-        if high > LARGEST_PLAN * 1000:
-            raise ValueError(f"a rate of {max_rate} needs more than {LARGEST_PLAN * 1000} families")
+    while _at_most(allow, high, rate) >= alpha:
+        low, high = high, min(high * 2, MOST_FAMILIES)
     while high - low > 1:
         middle = (low + high) // 2
-        if special.bdtr(allow, middle, max_rate) < alpha:
+        if _at_most(allow, middle, rate) < alpha:
             high = middle
         else:
             low = middle
     return high
+
+
+def _at_most(count: ArrayLike, families: ArrayLike, rate: ArrayLike) -> NDArray[np.float64]:
+    """P(X <= count), X ~ Binomial(families, rate); certain where ``count`` reaches ``families``.
+
+    Through the incomplete beta function: ``scipy.special.bdtr`` takes its second argument as a 32-bit
+    integer, and says NaN or worse beyond.
+    """
+    k, n = np.asarray(count, float), np.asarray(families, float)
+    tail = special.betaincc(k + 1, np.maximum(n - k, 1), np.asarray(rate, float))
+    return np.asarray(np.where(k >= n, 1.0, tail))
 
 
 def largest_allowed(families: int, max_rate: float, *, confidence: float = 0.95) -> int | None:
@@ -241,7 +265,7 @@ def largest_allowed(families: int, max_rate: float, *, confidence: float = 0.95)
     low, high = -1, families
     while high - low > 1:
         middle = (low + high) // 2
-        if special.bdtr(middle, families, max_rate) < alpha:
+        if _at_most(middle, families, max_rate) < alpha:
             low = middle
         else:
             high = middle
@@ -254,7 +278,7 @@ def pass_power(families: ArrayLike, allow: ArrayLike, rate: ArrayLike) -> NDArra
     Example:
         299 families, none allowed, at a fifth of 1 %: (1 - 0.002)**299 = 0.55; 773 with 3 allowed: 0.93.
     """
-    return np.asarray(special.bdtr(np.asarray(allow, float), np.asarray(families), np.asarray(rate, float)))
+    return _at_most(allow, families, rate)
 
 
 def plan_to_decide(
@@ -296,21 +320,30 @@ def _first(plan: Callable[[int], tuple[int, int, float]], power: float) -> tuple
 
 
 def _passing(allow: int, limit: float, confidence: float, rate: float) -> tuple[int, int, float]:
-    families = plan_size(limit, confidence=confidence, allow=allow)
+    families = _least(allow, limit, 1 - confidence)
+    if families is None:
+        return MOST_FAMILIES, allow, 0.0
     return families, allow, float(pass_power(families, allow, rate))
 
 
 def _failing(violations: int, limit: float, confidence: float, rate: float) -> tuple[int, int, float]:
     alpha = 1 - confidence
     low, high = 0, violations
-    while special.bdtrc(violations - 1, high, limit) < alpha:
+    while _at_least(violations, high, limit) < alpha:
+        if high > MOST_FAMILIES:
+            return high, violations, 0.0
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        if special.bdtrc(violations - 1, middle, limit) < alpha:
+        if _at_least(violations, middle, limit) < alpha:
             low = middle
         else:
             high = middle
     if low < violations:
         return violations, violations, 0.0
-    return low, violations, float(special.bdtrc(violations - 1, low, rate))
+    return low, violations, _at_least(violations, low, rate)
+
+
+def _at_least(count: int, families: int, rate: float) -> float:
+    """P(X >= count), X ~ Binomial(families, rate), for 1 <= count <= families."""
+    return float(special.betainc(count, families - count + 1, rate))

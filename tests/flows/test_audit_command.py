@@ -100,6 +100,7 @@ def test_a_judge_alone_does_not_pass(tmp_path):
         (["--completions", "absent.csv"], None),
         (["plan", "--max-rate", "0"], "--max-rate, --confidence or --allow"),
         (["plan", "--max-rate", "0.1", "--confidence", "1"], "--max-rate, --confidence or --allow"),
+        (["plan", "--max-rate", "1e-9", "--allow", "1000000"], "--max-rate, --confidence or --allow"),
     ],
 )
 def test_bad_input(args, field):
@@ -136,6 +137,17 @@ def test_plan_sizes():
     result = run("plan", "--max-rate", "0.01", "--confidence", "0.95", "--allow", "3", "--json")
     assert json.loads(result.stdout)["plans"][0]["families"] == 773
     assert "773" in run("plan", "--max-rate", "0.01").stdout
+
+
+def test_a_large_plan_is_valid_json_with_its_power():
+    result = run("plan", "--max-rate", "1e-9", "--allow", "0", "--json")
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    (plan,) = json.loads(result.stdout, parse_constant=refuse)["plans"]
+    assert plan["families"] > 2**31
+    assert plan["power"]["0.1"] == pytest.approx(0.741, abs=0.001)
 
 
 def test_an_endpoint_is_asked_once_and_never_passes_tier_one_on_patterns_alone(tmp_path):

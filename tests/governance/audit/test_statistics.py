@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -91,6 +92,41 @@ def test_a_plan_is_the_smallest_that_can_pass(limit, allow):
     assert verdict(allow, n - 1, limit=limit) is not Verdict.PASS
     assert largest_allowed(n, limit) == allow
     assert FixedPlan(families=n, allow=allow, max_rate=limit, confidence=0.95).is_sound
+
+
+@pytest.mark.parametrize(
+    ("limit", "allow", "families"),
+    [
+        # -ln(0.05) / L: none allowed
+        (1e-6, 0, 2_995_732),
+        (1e-9, 0, 2_995_732_273),
+    ],
+)
+def test_plans_beyond_32_bits(limit, allow, families):
+    n = plan_size(limit, allow=allow)
+    assert n == pytest.approx(families, abs=2)
+    # Nothing violated in n - 1 families is as likely as 5 % still, in n no longer.
+    assert (n - 1) * math.log1p(-limit) >= math.log(0.05) > n * math.log1p(-limit)
+    plan = FixedPlan(families=n, allow=allow, max_rate=limit, confidence=0.95)
+    assert plan.is_sound
+    assert float(plan.power(0.1 * limit)) == pytest.approx(math.exp(-0.29957), abs=1e-4)
+
+
+def test_a_large_plan_agrees_with_its_gamma_approximation():
+    n = plan_size(1e-5, allow=10_000)
+    assert n == pytest.approx(stats.chi2.ppf(0.95, 2 * 10_001) / 2e-5, rel=1e-5)
+    assert stats.binom.cdf(10_000, n, 1e-5) < 0.05 <= stats.binom.cdf(10_000, n - 1, 1e-5)
+
+
+@pytest.mark.parametrize(("limit", "allow"), [(1e-9, 1_000_000), (1e-10, 0), (0.5, 10**10), (1e-300, 0)])
+def test_a_plan_that_is_too_large_is_refused_with_the_range(limit, allow):
+    with pytest.raises(ValueError, match=r"more than 10,000,000,000 families"):
+        plan_size(limit, allow=allow)
+
+
+def test_what_would_decide_is_none_where_no_plan_is_large_enough():
+    assert plan_to_decide(0, limit=1e-12) is None
+    assert plan_to_decide(2e-12, limit=1e-12) is None
 
 
 def test_the_xstest_plans_are_the_largest_allowed():
