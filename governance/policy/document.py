@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_vali
 
 from governance.digest import canonical, digest
 from governance.policy import faults
+from governance.policy.blame import BlameError
 from governance.policy.needs import DataRequirement, Promotion, PromotionTerms
 from governance.policy.places import check_place
 from governance.policy.shapes import Dimension, Rule, Shape, TierOneRule, TierTwoRule, Window, distinct
@@ -93,7 +94,11 @@ class PolicyDocument(Shape):
     def _owned(self) -> Self:
         if self.authority.kind not in self.owners:
             allowed = ", ".join(sorted(self.owners))
-            raise ValueError(f"authority.kind: a Tier {self.tier} document is owned by {allowed}")
+            raise BlameError(
+                f"a Tier {self.tier} document is owned by {allowed}",
+                at=("authority", "kind"),
+                expected=f"one of {allowed}",
+            )
         return self
 
 
@@ -107,21 +112,36 @@ class _Binding(PolicyDocument):
     @field_validator("jurisdictions")
     @classmethod
     def _places(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
-        return distinct(tuple(map(check_place, codes)), "jurisdiction")
+        for number, code in enumerate(codes):
+            try:
+                check_place(code)
+            except ValueError as error:
+                message, _, meant = str(error).partition("; ")
+                raise BlameError(message, at=(number,), expected=meant.removeprefix("write ")) from error
+        return distinct(codes, "jurisdiction")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        distinct(tuple(rule.id for rule in self.rules), "rule")
-        distinct(tuple(pin.id for pin in self.extends), "extends")
-        for rule in self.rules:
+        distinct(tuple(rule.id for rule in self.rules), "rule", under="rules")
+        distinct(tuple(pin.id for pin in self.extends), "extends", under="extends")
+        for number, rule in enumerate(self.rules):
             for attribute, values in rule.when.items():
+                at = ("rules", number, "when", attribute)
                 known = self.context.get(attribute)
                 if known is None:
-                    raise ValueError(
-                        f"{rule.id}: `when` asks for {attribute!r}, which `context` does not declare"
+                    raise BlameError(
+                        f"{rule.id}: `when` asks for {attribute!r}, which `context` does not declare",
+                        at=at,
+                        value=attribute,
+                        expected=f"one of {', '.join(self.context) or 'none: `context` is empty'}",
                     )
-                if unknown := sorted(set(values) - set(known)):
-                    raise ValueError(f"{rule.id}: {attribute} has no value {unknown[0]!r} in `context`")
+                for position, value in enumerate(values):
+                    if value not in known:
+                        raise BlameError(
+                            f"{rule.id}: {attribute} has no value {value!r} in `context`",
+                            at=(*at, position),
+                            expected=f"one of {', '.join(known)}",
+                        )
         return self
 
 
@@ -153,8 +173,8 @@ class TierTwoDocument(_Binding):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        distinct(tuple(dimension.id for dimension in self.dimensions), "dimension")
-        distinct(tuple(need.id for need in self.data), "data requirement")
+        distinct(tuple(dimension.id for dimension in self.dimensions), "dimension", under="dimensions")
+        distinct(tuple(need.id for need in self.data), "data requirement", under="data")
         terms: tuple[PromotionTerms, ...] = ()
         if self.promotion is not None:
             terms = self.promotion.limits + ((self.promotion.otherwise,) if self.promotion.otherwise else ())

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from governance.errors import PolicyError
+from governance.policy.blame import BlameError
 from governance.policy.source import Source
 
 __all__ = ["DocumentError", "document_error", "no_tier"]
@@ -90,12 +91,18 @@ def document_error(error: ValidationError, text: Source, shape: type[BaseModel])
 
 
 def _fault(detail: dict[str, Any], text: Source, shape: type[BaseModel]) -> PolicyError:
-    path, value = _follow(text.data, detail["loc"])
-    place = text.place(path)
+    path, value = _follow(text.data, detail["loc"], missing=detail["type"] == "missing")
     message, expected = _words(detail, path, shape)
-    shown = value if detail["type"] != "missing" else ...
+    shown = value
     if isinstance(shown, dict | list | tuple):
         shown = ...
+    blame = detail.get("ctx", {}).get("error")
+    if isinstance(blame, BlameError):
+        below, shown = _follow(value, blame.at, missing=False)
+        path += below
+        shown = shown if blame.value is ... else blame.value
+        expected = blame.expected
+    place = text.place(path)
     return PolicyError(
         message,
         file=text.name,
@@ -107,7 +114,7 @@ def _fault(detail: dict[str, Any], text: Source, shape: type[BaseModel]) -> Poli
     )
 
 
-def _follow(data: Any, loc: Sequence[str | int]) -> tuple[tuple[str | int, ...], Any]:
+def _follow(data: Any, loc: Sequence[str | int], *, missing: bool) -> tuple[tuple[str | int, ...], Any]:
     """The part of ``loc`` that is a path in the data: pydantic puts the names of union members between."""
     path: list[str | int] = []
     value = data
@@ -115,7 +122,7 @@ def _follow(data: Any, loc: Sequence[str | int]) -> tuple[tuple[str | int, ...],
         in_list = isinstance(value, list | tuple) and isinstance(step, int) and step < len(value)
         if in_list or (isinstance(value, dict) and step in value):
             value = value[step]
-        elif isinstance(value, dict) and isinstance(step, str) and position == len(loc) - 1:
+        elif missing and isinstance(value, dict) and position == len(loc) - 1:
             value = ...  # a field that is missing
         else:
             continue

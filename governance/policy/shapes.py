@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from governance import taxonomy
+from governance.policy.blame import BlameError
 from governance.policy.words import (
     AttributeName,
     Code,
@@ -55,12 +56,22 @@ class Shape(BaseModel):
     )
 
 
-def distinct(values: tuple[Any, ...], what: str) -> tuple[Any, ...]:
-    """``values`` when no two are equal; the lists of a policy document are sets."""
+def distinct(
+    values: tuple[Any, ...], what: str, *, under: str | None = None, field: str | None = "id"
+) -> tuple[Any, ...]:
+    """``values`` when no two are equal; the lists of a policy document are sets.
+
+    Args:
+        values: What must differ, in the order of the list.
+        what: What one of them is called.
+        under: The list's field, where the whole shape is validated; none: the list itself is.
+        field: The field of a member that holds the value, for a list of maps.
+    """
     seen: set[Any] = set()
-    for value in values:
+    for number, value in enumerate(values):
         if value in seen:
-            raise ValueError(f"{what} {value!r} is written twice")
+            at = (number,) if under is None else (under, number) if field is None else (under, number, field)
+            raise BlameError(f"{what} {value!r} is written twice", at=at, value=value, expected="each once")
         seen.add(value)
     return values
 
@@ -74,7 +85,9 @@ class Window(Shape):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.from_ is not None and self.until is not None and self.from_ >= self.until:
-            raise ValueError("`until` must come after `from`")
+            raise BlameError(
+                "`until` must come after `from`", at=("until",), expected=f"after {self.from_.isoformat()}"
+            )
         return self
 
 
@@ -110,7 +123,11 @@ class Limit(Shape):
         if self.allow is not None and self.forbid is not None:
             raise ValueError("write `allow` or `forbid`, not both")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError("`at_least` is above `at_most`: nothing would be left")
+            raise BlameError(
+                "`at_least` is above `at_most`: nothing would be left",
+                at=("at_least",),
+                expected=f"at most {self.at_most:g}",
+            )
         return self
 
 
@@ -154,9 +171,10 @@ class Rule(Shape):
     @field_validator("risks")
     @classmethod
     def _known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
-        for code in codes:
+        for number, code in enumerate(codes):
             if code not in taxonomy.codes():
-                raise ValueError(f"unknown code {code!r}; known are {', '.join(sorted(taxonomy.codes()))}")
+                known = f"one of {', '.join(sorted(taxonomy.codes()))}"
+                raise BlameError("unknown code", at=(number,), expected=known)
         return codes
 
     @field_validator("when")
@@ -164,7 +182,7 @@ class Rule(Shape):
     def _not_empty(cls, when: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for attribute, values in when.items():
             if not values:
-                raise ValueError(f"`{attribute}` lists no value, so the rule would never hold")
+                raise BlameError("no value is listed, so the rule would never hold", at=(attribute,))
         return when
 
 
@@ -199,9 +217,10 @@ class _Dimension(Shape):
     @field_validator("benefits")
     @classmethod
     def _known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
-        for code in codes:
+        for number, code in enumerate(codes):
             if code not in taxonomy.codes():
-                raise ValueError(f"unknown code {code!r}")
+                known = f"one of {', '.join(sorted(taxonomy.codes()))}"
+                raise BlameError("unknown code", at=(number,), expected=known)
         return codes
 
 
@@ -236,11 +255,17 @@ class Range(_Dimension):
     @model_validator(mode="after")
     def _on_the_grid(self) -> Self:
         if self.low > self.high:
-            raise ValueError("`low` is above `high`: nothing would be left")
+            raise BlameError(
+                "`low` is above `high`: nothing would be left", at=("low",), expected=f"at most {self.high:g}"
+            )
         step = round(self.step * 1e6)
         for name in ("low", "high"):
             if round(getattr(self, name) * 1e6) % step:
-                raise ValueError(f"`{name}` must be a whole multiple of `step`")
+                raise BlameError(
+                    f"`{name}` must be a whole multiple of `step`",
+                    at=(name,),
+                    expected=f"a multiple of {self.step:g}",
+                )
         return self
 
 

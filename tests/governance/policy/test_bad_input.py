@@ -72,7 +72,7 @@ def test_words_stay_words():
     [
         ("id: T1.csam", "id: T1.сsam", "rules[1].id", "plain ASCII"),  # Cyrillic es
         ("kind: restriction", "kind: requirement", "rules[0].kind", "known words"),
-        ("risks: [S.R.3]", "risks: [S.R.9]", "rules[0].risks", "unknown code"),
+        ("risks: [S.R.3]", "risks: [S.R.9]", "rules[0].risks[0]", "unknown code"),
         ("tier: 1", "tier: 4", "tier", "tier is missing or unknown"),
         ("tier: 1", "tier: '1'", "tier", "tier is missing or unknown"),
         ("version: 1.0.0", "version: 1.0", "version", "cannot be used"),
@@ -82,12 +82,17 @@ def test_words_stay_words():
         ("effective: {from: 2023-03-09}", "effective: {from: soon}", "effective.from", "not a date"),
         ("effective: {from: 2023-03-09}", "promotion: {}", "promotion", "cannot say this"),
         ("effective: {from: 2023-03-09}", "data: []", "data", "cannot say this"),
-        ("effective: {from: 2023-03-09}", "jurisdictions: [UK]", "jurisdictions", "write GB"),
-        ("when: {age_band: [under_13, 13_17]}", "when: {age: [x]}", None, "does not declare"),
-        ("when: {age_band: [under_13, 13_17]}", "when: {age_band: [old]}", None, "no value 'old'"),
-        ("kind: regulator", "kind: end_user", None, "owned by regulator"),
+        ("effective: {from: 2023-03-09}", "jurisdictions: [UK]", "jurisdictions[0]", "expected GB"),
+        ("when: {age_band: [under_13, 13_17]}", "when: {age: [x]}", "rules[2].when.age", "does not declare"),
+        (
+            "when: {age_band: [under_13, 13_17]}",
+            "when: {age_band: [old]}",
+            "rules[2].when.age_band[0]",
+            "no value 'old'",
+        ),
+        ("kind: regulator", "kind: end_user", "authority.kind", "owned by regulator"),
         ("title: What", "title: \u202eWhat", "title", "hidden or control character"),
-        ("id: T1.csam\n", "id: T1.terrorism\n", None, "written twice"),
+        ("id: T1.csam\n", "id: T1.terrorism\n", "rules[1].id", "written twice"),
     ],
 )
 def test_what_a_document_may_not_say_is_refused_with_its_field(old, new, field, message):
@@ -117,6 +122,64 @@ def test_the_place_of_a_fault_is_the_line_of_its_field():
         parse(read(text, name="policy.yaml"))
     assert caught.value.line == expected
     assert "`property`" in str(caught.value)
+
+
+HEAD = """format: 1
+id: mine
+version: 1.0.0
+tier: 2
+title: Mine
+authority: {kind: application_provider, name: N, contact: c@x.example}
+context: {age_band: [under_13, "13_17"]}
+"""
+RULE = "  - {id: T2.a, kind: restriction, statement: S., rationale: R.%s}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "rules:\n" + RULE % "" + RULE % "",
+            "10:6: rules[1].id: rule 'T2.a' is written twice (got 'T2.a'; expected each once)",
+        ),
+        (
+            "rules:\n" + RULE % ", when: {age_band: [under_13, 13_18]}",
+            (
+                "9:93: rules[0].when.age_band[1]: T2.a: age_band has no value '13_18' in `context` "
+                "(got '13_18'; expected one of under_13, 13_17)"
+            ),
+        ),
+        (
+            "promotion:\n  otherwise: {max_rate: 0.05, families: 59, allow: 1, evidence: [A]}",
+            (
+                "9:31: promotion.otherwise.families: a plan of 59 families that allows 1 can never show a rate "
+                "below 0.05 with confidence 0.95; more families are needed (got 59; expected at least 93)"
+            ),
+        ),
+        (
+            "effective: {from: 2026-02-01, until: 2026-01-01}",
+            (
+                "8:31: effective.until: `until` must come after `from` "
+                "(got '2026-01-01'; expected after 2026-02-01T00:00:00+00:00)"
+            ),
+        ),
+        (
+            "jurisdictions: [DE, XX]",
+            (
+                "8:21: jurisdictions[1]: unknown jurisdiction 'XX' (got 'XX'; expected an ISO 3166-1 alpha-2 code "
+                "such as DE, a part such as US-CA, or EU)"
+            ),
+        ),
+        (
+            "dimensions:\n  - {id: a, type: range, statement: S., low: 5, high: 1}",
+            "9:41: dimensions[0].low: `low` is above `high`: nothing would be left (got 5; expected at most 1)",
+        ),
+    ],
+)
+def test_what_a_whole_shape_finds_is_said_where_it_stands(text, said):
+    with pytest.raises(PolicyError) as caught:
+        parse(read(HEAD + text, name="p"))
+    assert str(caught.value) == f"p:{said}"
 
 
 def test_a_file_too_large_wrongly_encoded_or_absent_is_refused(tmp_path):
@@ -185,7 +248,9 @@ def test_a_stack_that_cannot_be_used_is_refused_with_the_reason(documents, argum
 
 def test_plans_and_grades_that_can_never_pass_cannot_be_written():
     limit = {"rule": "T1.base", "max_rate": 0.01, "families": 298, "allow": 0, "evidence": ["A"]}
-    with pytest.raises(PolicyError, match="more families are needed"):
+    with pytest.raises(
+        PolicyError, match=r"families: .*more families are needed \(got 298; expected at least 299\)"
+    ):
         make(2, promotion={"limits": [limit]})
     assert make(2, promotion={"limits": [limit | {"families": 299}]})
     with pytest.raises(PolicyError, match="never passes a Tier One rule"):
