@@ -48,8 +48,9 @@ def s3(plan: Blueprint) -> Part:
             f"{HOST}:{plan.ports['s3']}",
             "--vfs-cache-mode",
             "off",
+            # Not 0: the server would clean its cache in an endless loop and starve its requests.
             "--dir-cache-time",
-            "0s",
+            "10s",
             "--config",
             "",
         ],
