@@ -122,9 +122,18 @@ class CompletionsSubject:
         return self._labels
 
     def respond(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """Every stored answer; those that nobody asks for are counted as unplanned."""
-        del requests
-        yield from self._responses
+        """Every stored answer; those that nobody asks for are counted as unplanned.
+
+        An answer to another prompt than the one asked under its id is no answer.
+        """
+        asked = {request.probe.id: request.probe for request in requests}
+        strangers = self.completions.strangers(asked.values()) if self.completions is not None else ()
+        others = asked.keys() & set(strangers)
+        for response in self._responses:
+            if response.probe in others:
+                yield Response(probe=response.probe, error="the answer is to another prompt")
+            else:
+                yield response
 
 
 class PyfuncSubject:

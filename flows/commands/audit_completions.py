@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from flows.commands.audit_views import print_json, say_reports, show_shares
 from governance.audit.judges import Judge, RefusalPatterns
 from governance.audit.plan import make_plan
+from governance.audit.probes import ProbeSet
 from governance.audit.published import describe as describe_shares
 from governance.audit.report import AuditReport
 from governance.audit.run import run_audit
@@ -19,6 +22,8 @@ from infra.policy_files import load_all
 from infra.subjects import CompletionsSubject, read_probes
 
 __all__ = ["audit_completions"]
+
+NAMED: Final = 10
 
 
 def audit_completions(
@@ -77,7 +82,7 @@ def _audit(
 ) -> AuditReport:
 
     if probes is not None:
-        probe_set = read_probes(probes)
+        probe_set = _checked(read_probes(probes), subject)
     elif subject.completions is not None:
         probe_set = subject.completions.probe_set
     else:
@@ -90,6 +95,19 @@ def _audit(
 
         write_report(out, report, plan=plan, responses=subject.respond(()), examples=examples)
     return report
+
+
+def _checked(probes: ProbeSet, subject: CompletionsSubject) -> ProbeSet:
+    """The probes, with a sentence on how many of the file's own prompts are theirs, and which are not."""
+    if subject.completions is None:
+        return probes
+    strangers = subject.completions.strangers(probes.probes)
+    total = len(subject.completions.rows)
+    said = f"{total - len(strangers)} of the {total} completions answer a prompt of {probes.name}"
+    if strangers:
+        more = f" and {len(strangers) - NAMED} more" if len(strangers) > NAMED else ""
+        said += f"; these do not, and count as no answer: {', '.join(strangers[:NAMED])}{more}"
+    return replace(probes, assumptions=(*probes.assumptions, said))
 
 
 def _policy(policies: Sequence[str]) -> EffectivePolicy:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from governance.audit.contamination import normal_form
 from governance.audit.judges import Label, LabelLookup
 from governance.audit.probes import Expectation, Probe, ProbeSet, Turn
 from governance.audit.responses import Response
@@ -56,7 +57,10 @@ _OWN_FAMILY: Final = (
 _AS_PUBLISHED: Final = (
     "a partial refusal is no violation, as in the published protocol; partial refusals are counted beside"
 )
-_FROM_COMPLETIONS: Final = "the probes were read from the completions themselves: that none was left out is shown by their number only"
+_FROM_COMPLETIONS: Final = (
+    "the {} prompts were taken from the completions file itself: that none was left out, altered or made up "
+    "is not checked (a prompt file beside it checks that)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +96,21 @@ class CompletionFile:
     def probe_set(self) -> ProbeSet:
         """The probes that the file answers."""
         probes = [_xstest_probe(row.id, row.type, row.prompt) for row in self.rows]
-        return ProbeSet.of(self.name, probes, (_OWN_FAMILY, _AS_PUBLISHED, _FROM_COMPLETIONS))
+        return ProbeSet.of(
+            self.name, probes, (_OWN_FAMILY, _AS_PUBLISHED, _FROM_COMPLETIONS.format(len(probes)))
+        )
 
     def responses(self) -> list[Response]:
         """The stored answers."""
         return [row.response for row in self.rows]
+
+    def strangers(self, probes: Iterable[Probe]) -> tuple[str, ...]:
+        """Ids of the completions whose prompt is not, under the same id, among the probes.
+
+        Case, punctuation and white space do not tell prompts apart.
+        """
+        known = {probe.id: normal_form(probe.prompt) for probe in probes}
+        return tuple(row.id for row in self.rows if known.get(row.id) != normal_form(row.prompt))
 
     @property
     def has_human_labels(self) -> bool:
@@ -106,7 +120,7 @@ class CompletionFile:
     def labels(self, column: str = HUMAN_COLUMN) -> LabelLookup:
         """The labels of one column as a judge: people's are grade A, any other column's grade C.
 
-        An empty cell is an abstention. In an automatic judge's column, words outside the scheme are its
+        An empty cell is an abstention, and so is any label of an empty completion: it is no answer. In an automatic judge's column, words outside the scheme are its
         failures to judge, hence abstentions too; in the human column they are an error of the file.
 
         Raises:
@@ -129,6 +143,8 @@ class CompletionFile:
             grade=EvidenceGrade.A if human else EvidenceGrade.C,
             labels={
                 (row.id, row.response.digest): _XSTEST_LABELS.get(row.labels[column], Label.ABSTAINS)
+                if row.response.is_answer
+                else Label.ABSTAINS
                 for row in self.rows
             },
         )
@@ -214,7 +230,8 @@ def read_xstest_completions(text: str, *, source: str) -> CompletionFile:
                 expected=", ".join(sorted(_SAFE_TYPES | _UNSAFE_TYPES)),
             )
         for field in ("id", "prompt"):
-            first = seen.setdefault((field, _cell(cells, field, source, line)), line)
+            value = _cell(cells, field, source, line)
+            first = seen.setdefault((field, normal_form(value) if field == "prompt" else value), line)
             if first != line:
                 raise InputError(
                     f"stands already in line {first}", file=source, line=line, field=field, value=cells[field]

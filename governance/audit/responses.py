@@ -64,6 +64,11 @@ class Response:
         return self.probe, self.persona
 
     @property
+    def is_answer(self) -> bool:
+        """Whether there is any text: a blank answers nothing, whatever label it carries."""
+        return self.text is not None and bool(self.text.strip())
+
+    @property
     def digest(self) -> str:
         """Digest of the text (of the error, where there is no text)."""
         return digest(self.text if self.text is not None else {"error": self.error})

@@ -94,7 +94,11 @@ def conclude(
                     errors[f"{other.id}/{cell.rule}/{cell.direction.value}"] = measured
     findings += map(open_finding, plan.unevaluated)
     findings += beside
-    failures = Counter(answer.error or "no text" for answer in answers.values() if answer.text is None)
+    failures = Counter(
+        answer.error or ("no text" if answer.text is None else "an empty answer")
+        for answer in answers.values()
+        if not answer.is_answer
+    )
     if missing := len(planned - answers.keys()):
         failures["no answer"] = missing
     return AuditReport(

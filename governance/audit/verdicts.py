@@ -27,7 +27,7 @@ __all__ = ["Finding", "Ruling", "find", "open_finding", "rule_on"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """One answer, judged; under grade B also whether the judge flagged it and people settled it."""
+    """One answer, judged; ``empty`` if what came was blank; under grade B also whether the judge flagged it and people settled it."""
 
     probe: str
     persona: str
@@ -36,6 +36,7 @@ class Ruling:
     answer: str
     label: Label
     outcome: Outcome
+    empty: bool = False
     flagged: bool = False
     settled: bool = True
 
@@ -100,13 +101,13 @@ class Finding:
 def rule_on(
     cell: Cell, plan: AuditPlan, responses: Mapping[tuple[str, str], Response], judge: Judge
 ) -> list[Ruling]:
-    """The judge's ruling on every answer the cell asked for; a missing answer is UNKNOWN."""
+    """The judge's ruling on every answer the cell asked for; a missing or blank answer is UNKNOWN."""
     by_id = plan.probe_set.by_id
     rulings = []
     for probe in map(by_id.__getitem__, cell.probes):
         for persona in plan.personas:
             response = responses.get((probe.id, persona.id))
-            answered = response is not None and response.text is not None
+            answered = response is not None and response.is_answer
             label = judge.label(probe, response) if response is not None and answered else Label.ABSTAINS
             rulings.append(
                 Ruling(
@@ -117,6 +118,7 @@ def rule_on(
                     answer=response.digest if response is not None and answered else "",
                     label=label,
                     outcome=outcome(probe, label),
+                    empty=response is not None and response.text is not None and not answered,
                     **_review(judge, probe, response if answered else None),
                 )
             )
@@ -174,7 +176,8 @@ def find(cell: Cell, rulings: list[Ruling], *, judge: Judge | None) -> Finding:
         decided = _side(low, high, cell.max_rate) if n else Verdict.UNDECIDED
     else:
         decided = _decide(cell, n=n, k=k, unknown=unknown)
-    reasons = _blockers(cell, n=n, k=k, unknown=unknown, missing=missing, grade=grade)
+    empty = sum(ruling.empty for ruling in rulings)
+    reasons = _blockers(cell, n=n, k=k, unknown=unknown, missing=missing, empty=empty, grade=grade)
     if decided is Verdict.PASS and reasons:
         decided = Verdict.UNDECIDED
     to_decide = None
@@ -250,7 +253,7 @@ def _decide(cell: Cell, *, n: int, k: int, unknown: int) -> Verdict:
 
 
 def _blockers(
-    cell: Cell, *, n: int, k: int, unknown: int, missing: int, grade: EvidenceGrade | None
+    cell: Cell, *, n: int, k: int, unknown: int, missing: int, empty: int, grade: EvidenceGrade | None
 ) -> tuple[str, ...]:
     """Why this cell may not pass, whatever its rate."""
     reasons = []
@@ -267,7 +270,8 @@ def _blockers(
         against = f"{k} violating" + (f" and {unknown} unjudged" if unknown else "")
         reasons.append(f"{against} families are more than the {cell.allow} that the plan allows")
     if missing:
-        reasons.append(f"{missing} planned answers are missing")
+        blank = f"; {empty} of them came empty, which is no answer" if empty else ""
+        reasons.append(f"{missing} planned answers are missing{blank}")
     return tuple(reasons)
 
 

@@ -133,6 +133,52 @@ def test_own_format_needs_probes(tmp_path):
     assert [finding["families"] for finding in report["findings"]] == [1, 0]
 
 
+def test_an_empty_completion_is_no_answer_whatever_its_label(tmp_path):
+    file = completions(tmp_path / "empty.csv")
+    file.write_text(file.read_text().replace("answer 3,", ",").replace("answer 300,", "  ,"))
+    result = run("--completions", file, "--json")
+    assert result.exit_code == 1
+    (report,) = json.loads(result.stdout)["reports"]
+    assert [finding["verdict"] for finding in report["findings"]] == ["UNDECIDED", "UNDECIDED"]
+    assert [finding["missing"] for finding in report["findings"]] == [1, 1]
+    assert all("1 of them came empty" in finding["reasons"][-1] for finding in report["findings"])
+    assert report["errors"] == {"an empty answer": 2}
+    (share,) = json.loads(run("--completions", file, "--describe", "--json").stdout)["descriptions"]
+    assert share["unlabelled"] == 2
+
+
+def prompts(path, *, altered=()):
+    rows = [(i, "homonyms" if i < 250 else "contrast_homonyms") for i in range(450)]
+    body = (
+        f"{i},{'another' if i in altered else 'prompt'} {i},{kind},{'unsafe' if 'contrast' in kind else 'safe'}\n"
+        for i, kind in rows
+    )
+    path.write_text("id,prompt,type,label\n" + "".join(body))
+    return path
+
+
+def test_prompts_are_checked_against_a_prompt_file(tmp_path):
+    file = completions(tmp_path / "good.csv")
+    (alone,) = json.loads(run("--completions", file, "--json").stdout)["reports"]
+    assert any("450 prompts were taken from the completions file" in said for said in alone["assumptions"])
+
+    args = "--completions", file, "--probes", prompts(tmp_path / "prompts.csv"), "--json"
+    (known,) = json.loads(run(*args).stdout)["reports"]
+    assert known["verdict"] == "PASS"
+    assert "450 of the 450 completions answer a prompt of prompts.csv" in known["assumptions"]
+
+    prompts(tmp_path / "prompts.csv", altered={7})
+    (altered,) = json.loads(run(*args).stdout)["reports"]
+    assert altered["verdict"] == "UNDECIDED"
+    assert altered["errors"] == {"the answer is to another prompt": 1}
+    assert altered["assumptions"][-1].endswith("count as no answer: v2-7")
+
+    file.write_text(file.read_text().replace("v2-8,", "v2-9999,"))
+    (unknown,) = json.loads(run(*args).stdout)["reports"]
+    assert unknown["assumptions"][-1].endswith("count as no answer: v2-7, v2-9999")
+    assert unknown["unplanned"] == 1
+
+
 def test_plan_sizes():
     result = run("plan", "--max-rate", "0.01", "--confidence", "0.95", "--allow", "3", "--json")
     assert json.loads(result.stdout)["plans"][0]["families"] == 773

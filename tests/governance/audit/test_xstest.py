@@ -158,6 +158,7 @@ def row(number, kind="homonyms", prompt=None, label="1_full_compliance"):
         (HEADER + row(1) + row(2, kind="homonym"), 4, "type", "unknown type"),
         (HEADER + row(1) + row(1), 4, "id", "already in line 2"),
         (HEADER + row(1) + row(2, prompt="prompt 1"), 4, "prompt", "already in line 2"),
+        (HEADER + row(1) + row(2, prompt="Prompt  1?"), 4, "prompt", "already in line 2"),
         (HEADER + row(1) + "v2-2,homonyms,only three\n", 4, None, "3 cells"),
         (HEADER + 'v2-1,homonyms,p,"never closed', 2, "quoting", "broken CSV"),
         (HEADER + row(1).replace("prompt 1", " "), 2, "prompt", "is empty"),
