@@ -62,13 +62,24 @@ def _said(value: Any) -> str:
 def print_check(report: CheckReport) -> None:
     """Findings, worst first, each with its example; then the verdict."""
     console = _console()
+    folded = [
+        f for f in report.findings if f.severity == "note" and f.code == "limit-on-undeclared-dimension"
+    ]
     for finding in report.findings:
+        if finding in folded:
+            continue
         colour = _COLOURS[finding.severity]
+        place = f"{escape(str(finding.spot))}: " if finding.spot else ""
         console.print(
-            f"[{colour}]{finding.severity}[/] {finding.code} [bold]{escape(finding.where)}[/]: {escape(finding.message)}"
+            f"{place}[{colour}]{finding.severity}[/] {finding.code} [bold]{escape(finding.where)}[/]: {escape(finding.message)}"
         )
         if finding.example:
             console.print(f"    example: {_said(finding.example)}")
+    if folded:
+        names = sorted({str((finding.example or {})["dimension"]) for finding in folded})
+        console.print(
+            f"[{_COLOURS['note']}]note[/] rules of law also limit what no document declares: {', '.join(names)}"
+        )
     word = "[green]passed[/]" if report else "[red]failed[/]"
     console.print(f"{word}: {len(report.errors)} errors, {len(report.warnings)} warnings")
 

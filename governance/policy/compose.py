@@ -130,28 +130,59 @@ def _check_pins(stack: Sequence[Placed]) -> None:
     A cycle cannot be pinned (a digest cannot hold itself), so it shows as a digest that does not match.
     """
     for ref, document in stack:
-        for pin in getattr(document, "extends", ()):
+        for number, pin in enumerate(getattr(document, "extends", ())):
             digests = sorted(other.digest for other, _ in stack if other.id == pin.id)
             if pin.digest in digests:
                 if not any(o.digest == pin.digest and o.level <= ref.level for o, _ in stack):
-                    raise PolicyError(
+                    raise _pin_error(
                         "a document cannot extend one of lower authority",
-                        file=ref.id,
-                        field="extends",
+                        (ref, document),
+                        (number, "id"),
                         value=pin.id,
+                        expected="a document of the same level or above",
                     )
                 continue
-            if not digests:
-                raise PolicyError(
-                    "extends a document that is not in the stack", file=ref.id, field="extends", value=pin.id
+            if pin.id == ref.id and digests == [ref.digest]:
+                raise _pin_error(
+                    "a document cannot extend itself",
+                    (ref, document),
+                    (number, "id"),
+                    value=pin.id,
+                    expected="the id of another document, or no such entry",
                 )
-            raise PolicyError(
+            if not digests:
+                raise _pin_error(
+                    "extends a document that is not in the stack",
+                    (ref, document),
+                    (number, "id"),
+                    value=pin.id,
+                    expected="the file that holds it beside this one",
+                )
+            raise _pin_error(
                 f"extends {pin.id} by a digest that is not the one in the stack",
-                file=ref.id,
-                field="extends",
+                (ref, document),
+                (number, "digest"),
                 value=pin.digest,
                 expected=" or ".join(digests),
             )
+
+
+def _pin_error(
+    message: str, placed: Placed, below: tuple[int, str], *, value: str, expected: str
+) -> PolicyError:
+    """A pin that cannot be used, where it stands."""
+    ref, document = placed
+    number, name = below
+    spot = document.origin.spot(("extends", number, name))
+    return PolicyError(
+        message,
+        file=spot.file if spot else ref.id,
+        line=spot.line if spot else None,
+        column=spot.column if spot else None,
+        field=f"extends[{number}].{name}",
+        value=value,
+        expected=expected,
+    )
 
 
 def _application(stack: Sequence[Placed], asked: str | None) -> str | None:

@@ -7,16 +7,18 @@ should know of. A *note* is said for completeness.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from governance.errors import PolicyError
 from governance.policy import conflicts_dimensions, conflicts_promotion, conflicts_rules
 from governance.policy.compose import compose
+from governance.policy.conflicts_spots import spot_of
 from governance.policy.document import PolicyDocument
 from governance.policy.finding import Code, Finding, Severity
 from governance.policy.model import EffectivePolicy
+from governance.policy.origin import Spot
 
 __all__ = ["CheckReport", "Code", "Finding", "Severity", "check"]
 
@@ -60,18 +62,28 @@ def check(
     application: str | None = None,
 ) -> CheckReport:
     """Every conflict and weakness of a stack; never raises for what the documents say."""
+    stack = list(documents)
     try:
-        policy = compose(documents, at=at, jurisdictions=jurisdictions, application=application)
+        policy = compose(stack, at=at, jurisdictions=jurisdictions, application=application)
     except PolicyError as error:
         finding = Finding(
             severity=Severity.ERROR,
             code=Code.CANNOT_COMPOSE,
             where=error.file or "stack",
-            message=error.diagnostics(),
+            message=_said(error),
+            spot=Spot(error.file, error.line, error.column) if error.file and error.line else None,
         )
         return CheckReport(findings=(finding,), policy=None)
-    found = sorted(_findings(policy), key=lambda f: (f.severity.rank, f.code, f.where, f.message))
+    placed = (replace(finding, spot=spot_of(finding, stack)) for finding in _findings(policy))
+    found = sorted(placed, key=lambda f: (f.severity.rank, f.code, f.where, f.message))
     return CheckReport(findings=tuple(found), policy=policy)
+
+
+def _said(error: PolicyError) -> str:
+    """The error without its place, which the finding has."""
+    return PolicyError(
+        error.message, field=error.field, value=error.value, expected=error.expected
+    ).diagnostics()
 
 
 def _findings(policy: EffectivePolicy) -> Iterator[Finding]:

@@ -11,12 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from governance.digest import canonical, digest
 from governance.policy import faults
 from governance.policy.blame import BlameError
 from governance.policy.needs import DataRequirement, Promotion, PromotionTerms
+from governance.policy.origin import NOWHERE, Origin
 from governance.policy.places import check_place
 from governance.policy.shapes import Dimension, Rule, Shape, TierOneRule, TierTwoRule, Window, distinct
 from governance.policy.source import Source
@@ -84,6 +93,13 @@ class PolicyDocument(Shape):
         default_factory=dict,
         description="attributes of the context that rules ask for, with every known value",
     )
+
+    _origin: Origin = PrivateAttr(default=NOWHERE)
+
+    @property
+    def origin(self) -> Origin:
+        """Where it was written; no part of what it is, so neither equality nor the digest know of it."""
+        return self._origin
 
     @property
     def level(self) -> Level:
@@ -226,9 +242,11 @@ def parse(data: Mapping[str, Any] | Source, *, source: str | None = None) -> Pol
     if shape is None:
         raise faults.no_tier(text)
     try:
-        return shape.model_validate(plain)
+        document = shape.model_validate(plain)
     except ValidationError as error:
         raise faults.document_error(error, text, shape) from error
+    document._origin = Origin(text)  # noqa: SLF001 - set once, here, before anybody sees the document
+    return document
 
 
 def as_tuples(value: Any) -> Any:

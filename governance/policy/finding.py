@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from governance.policy.origin import Spot
+
 __all__ = ["Code", "Finding", "Severity"]
 
 
@@ -52,6 +54,8 @@ class Finding:
     where: str
     message: str
     example: dict[str, Any] | None = None
+    by: str | None = None  # the rule or declaration to blame, where that is not what it is about
+    spot: Spot | None = None  # where it was written, where that is known
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -61,4 +65,6 @@ class Finding:
             "where": self.where,
             "message": self.message,
         }
+        if self.spot is not None:
+            shown |= {"file": self.spot.file, "line": self.spot.line, "column": self.spot.column}
         return shown if self.example is None else shown | {"example": self.example}

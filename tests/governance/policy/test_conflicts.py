@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from governance.policy.conflicts import Severity, check
-from governance.policy.document import document_digest
+from governance.policy.document import document_digest, parse
+from governance.policy.source import read
 from tests.support.policies import AT, choice, flag, make, rule, span
 
 TONE = choice("tone", ["warm", "cold"], default="warm")
@@ -257,3 +258,101 @@ def test_values_that_no_rule_tells_apart_are_looked_at_once():
     attributes = {f"a{n}": [f"v{m}" for m in range(50)] for n in range(6)}
     rules = [rule(f"T1.r{n}", when={f"a{n}": ["v7"]}, **limit("tone", allow=["warm"])) for n in range(6)]
     assert check([law(*rules, context=attributes), provider(dimensions=[TONE])], at=AT)
+
+
+TEXTS = {
+    "law.yaml": """format: 1
+id: law
+version: 1.0.0
+tier: 1
+title: Law
+authority: {kind: regulator, name: N, contact: c@x.example}
+rules:
+  - id: T1.base
+    kind: restriction
+    statement: S.
+    rationale: R.
+    sources: [S]
+    risks: [S.R.3]
+    audit: {probes: [x], judge: j}
+""",
+    "app.yaml": """format: 1
+id: app
+version: 1.0.0
+tier: 2
+title: App
+authority: {kind: application_provider, name: N, contact: c@x.example}
+rules:
+  - id: T2.near
+    kind: restriction
+    statement: S.
+    rationale: R.
+    limits: {closeness: {at_most: 3}}
+dimensions:
+  - {id: closeness, type: range, statement: S., low: 0, high: 10, default: 2}
+""",
+}
+
+
+def written(**changes):
+    texts = dict(TEXTS)
+    for old, new in changes.get("app", []):
+        assert old in texts["app.yaml"]
+        texts["app.yaml"] = texts["app.yaml"].replace(old, new)
+    return [parse(read(text, name=name)) for name, text in texts.items()]
+
+
+def only(report):
+    assert len(report.errors) == 1, report.errors
+    return report.errors[0]
+
+
+def test_a_pin_that_does_not_match_is_shown_where_it_stands_with_the_right_digest():
+    law_digest = document_digest(written()[0])
+    pin = "extends:\n  - {id: law, digest: 'sha256:" + "0" * 64 + "'}\nrules:"
+    found = only(check(written(app=[("rules:", pin)]), at=AT))
+    assert found.code == "cannot-compose"
+    assert str(found.spot) == "app.yaml:8:15"
+    assert f"expected {law_digest}" in found.message
+    assert found.as_json()["line"] == 8
+
+
+def test_a_document_that_extends_itself_is_told_so():
+    pin = "extends:\n  - {id: app, digest: 'sha256:" + "0" * 64 + "'}\nrules:"
+    found = only(check(written(app=[("rules:", pin)]), at=AT))
+    assert str(found.spot) == "app.yaml:8:6"
+    assert "cannot extend itself" in found.message
+    assert "expected" in found.message
+
+
+def test_a_limit_that_leaves_nothing_is_to_blame_and_not_the_declaration_beside_it():
+    documents = written(app=[("at_most: 3", "at_most: -3"), (", default: 2", "")])
+    found = only(check(documents, at=AT))
+    assert found.message == "no value of closeness is left once T2.near of app is applied"
+    assert str(found.spot) == "app.yaml:12:14"
+
+
+def test_a_declaration_that_leaves_out_its_own_default_is_to_blame():
+    found = only(check(written(app=[("default: 2", "default: 20")]), at=AT))
+    assert found.message == (
+        "the default 20 is outside what is left (the dimension's own declaration leaves from 0 to 10)"
+    )
+    assert str(found.spot) == "app.yaml:14:67"
+
+
+def test_a_misspelt_dimension_in_a_limit_is_an_error_and_another_word_is_none():
+    found = only(check(written(app=[("{closeness: {", "{closenes: {")]), at=AT))
+    assert found.code == "limit-on-undeclared-dimension"
+    assert "did you mean closeness?" in found.message
+    assert str(found.spot) == "app.yaml:12:14"
+    report = check(written(app=[("{closeness: {", "{verbosity: {")]), at=AT)
+    assert report
+    assert [(f.code, str(f.spot)) for f in report.warnings] == [
+        ("limit-on-undeclared-dimension", "app.yaml:12:14")
+    ]
+
+
+def test_where_a_document_was_written_is_no_part_of_it():
+    here, there = (parse(read(TEXTS["law.yaml"], name=name)) for name in ("here", "there"))
+    assert here == there
+    assert document_digest(here) == document_digest(there)
