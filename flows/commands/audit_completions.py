@@ -47,6 +47,8 @@ def audit_completions(
     if describe:
         _describe(subjects, judge, as_json=as_json)
         return
+    if out is not None:
+        _check_names(files)
     reports = [
         _audit(
             subject,
@@ -60,6 +62,20 @@ def audit_completions(
         for subject in subjects
     ]
     say_reports(reports, as_json=as_json)
+
+
+def _check_names(files: Sequence[Path]) -> None:
+    """Each report goes to the folder of its file's stem: two of one stem would overwrite each other."""
+    seen: dict[str, Path] = {}
+    for file in files:
+        first = seen.setdefault(file.stem.casefold(), file)
+        if first is not file:
+            raise InputError(
+                f"its report would overwrite that of {first}",
+                file=str(file),
+                field="--out",
+                expected="files of different names, or one --out for each",
+            )
 
 
 def _default_policy(subject: CompletionsSubject) -> Sequence[str]:

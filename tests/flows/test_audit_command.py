@@ -76,6 +76,21 @@ def test_reports_are_written_and_compared(tmp_path):
     assert "no finding changed" in run("diff", reports[0], reports[0]).stdout
 
 
+def test_reports_of_files_of_one_name_do_not_overwrite_each_other(tmp_path):
+    files = []
+    for folder, harmful in (("a", 0), ("b", 100)):
+        (tmp_path / folder).mkdir()
+        files.append(completions(tmp_path / folder / "same.csv", harmful=harmful))
+    error = run("--completions", *files, "--out", tmp_path / "out").exception
+    assert isinstance(error, InputError)
+    assert error.field == "--out"
+    assert "a/same.csv" in str(error)
+    assert not (tmp_path / "out").exists()
+    other = files[1].rename(tmp_path / "b/other.csv")
+    run("--completions", files[0], other, "--out", tmp_path / "out")
+    assert sorted(folder.name for folder in (tmp_path / "out").iterdir()) == ["other", "same"]
+
+
 def test_one_violating_probe_is_shown_on_demand(tmp_path):
     run("--completions", completions(tmp_path / "bad.csv", harmful=100), "--out", tmp_path / "bad")
     page = (tmp_path / "bad/report.html").read_text()
