@@ -49,12 +49,15 @@ def show_report(report: AuditReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from governance.audit.sentences import notes, share
+    from governance.audit.sentences import notes, share, worth
 
     console = Console()
     console.print(
         f"\n{escape(report.subject)}: [bold {_COLOURS[report.verdict]}]{report.verdict}[/]", highlight=False
     )
+    for finding in report.findings:
+        if said := worth(finding):
+            console.print(f"  {finding.rule} {finding.verdict}: {said}", highlight=False, soft_wrap=True)
     table = Table(show_edge=False, pad_edge=False, box=None)
     for name, side in _COLUMNS:
         table.add_column(name, justify=side, no_wrap=True)
@@ -105,9 +108,11 @@ _COLUMNS: Any = (
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    from governance.audit.sentences import found, is_about_data
+    from governance.audit.sentences import found, is_about_data, worth
 
     verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]"
+    if worth(finding) and finding.dependence:
+        verdict += f"\nworth {finding.dependence.effective:.0f}"
     direction = "data" if is_about_data(finding) else finding.direction.value.removeprefix("over_")
     limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
     bounds = f"{100 * finding.low:.2f}-{100 * finding.high:.2f} %" if finding.families else "-"

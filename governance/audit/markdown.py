@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from governance.audit.report import AuditReport
-from governance.audit.sentences import counted, evidence_sentence, found, headline, notes, share, untested
+from governance.audit.sentences import (
+    counted,
+    evidence_sentence,
+    found,
+    headline,
+    notes,
+    share,
+    untested,
+    worth,
+)
 from governance.audit.verdicts import Finding
 from governance.digest import short
 
@@ -63,9 +72,10 @@ def _row(finding: Finding) -> str:
     limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
     judge = f"{finding.judge} {short(finding.judge_digest or '', 8)}" if finding.judge else "-"
     bounds = f"{100 * finding.low:.2f} to {100 * finding.high:.2f} %" if finding.families else "-"
+    beside = f" ({said})" if (said := worth(finding)) else ""
     return (
         f"| {finding.rule} | {counted(finding)} | {found(finding)} | {bounds} | {limit} | "
-        f"{finding.grade or '-'} | {judge} | **{finding.verdict}** |"
+        f"{finding.grade or '-'} | {judge} | **{finding.verdict}**{beside} |"
     )
 
 

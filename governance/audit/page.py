@@ -19,6 +19,7 @@ from governance.audit.sentences import (
     notes,
     share,
     untested,
+    worth,
 )
 from governance.audit.verdicts import Finding
 from governance.digest import short
@@ -101,7 +102,7 @@ def _findings(report: AuditReport) -> str:
         f'<tr><td><a href="#f{index}">{escape(finding.rule)}</a><br><span class="small">'
         f"{counted(finding)}</span></td>"
         f'<td class="n">{found(finding)}</td><td>{_interval(finding)}</td>'
-        f'<td class="n">{_limit(finding)}</td><td>{finding.grade or "-"}</td><td>{_word(finding.verdict.value)}</td></tr>'
+        f'<td class="n">{_limit(finding)}</td><td>{finding.grade or "-"}</td><td>{_word(finding.verdict.value)}{_beside(finding)}</td></tr>'
         for index, finding in enumerate(report.findings)
     )
     return (
@@ -109,6 +110,11 @@ def _findings(report: AuditReport) -> str:
         "<th>Where the rate lies (dashed: limit)</th><th>Limit</th><th>Evidence</th><th>Verdict</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div></section>"
     )
+
+
+def _beside(finding: Finding) -> str:
+    said = worth(finding)
+    return f'<br><span class="small">{escape(said)}</span>' if said else ""
 
 
 def _limit(finding: Finding) -> str:

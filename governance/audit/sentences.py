@@ -7,7 +7,17 @@ from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
 from governance.tiers import Direction
 
-__all__ = ["counted", "evidence_sentence", "found", "headline", "is_about_data", "notes", "share", "untested"]
+__all__ = [
+    "counted",
+    "evidence_sentence",
+    "found",
+    "headline",
+    "is_about_data",
+    "notes",
+    "share",
+    "untested",
+    "worth",
+]
 
 _GRADES = {
     "A": "people judged this very model's answers",
@@ -65,6 +75,17 @@ def evidence_sentence(finding: Finding) -> str:
 def share(count: int, total: int) -> str:
     """``6.4 % (16 of 250)``."""
     return f"{100 * count / total:.1f} % ({count} of {total})" if total else "not measurable (0 of 0)"
+
+
+def worth(finding: Finding) -> str | None:
+    """``design effect 11.0, worth 23 of 250``: said beside the verdict, which counts every family in full.
+
+    None where families of a group do not repeat each other (an effect that rounds to 1 or less).
+    """
+    found = finding.dependence
+    if found is None or round(found.effect, 1) <= 1:
+        return None
+    return f"design effect {found.effect:.1f}, worth {found.effective:.0f} of {finding.families}"
 
 
 def notes(finding: Finding) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -35,6 +36,26 @@ def test_a_model_that_passes(tmp_path):
     assert result.exit_code == 0
     assert "good.csv: PASS" in result.stdout
     assert "below 1.49 %" in result.stdout
+
+
+def test_the_design_effect_stands_beside_the_verdict(tmp_path):
+    file = completions(tmp_path / "good.csv", refused=16)
+    clustered = file.read_text().splitlines()
+    # All sixteen refusals are of one type: the other type has none.
+    clustered[17:251] = [line.replace("homonyms", "definitions", 1) for line in clustered[17:251]]
+    file.write_text("\n".join(clustered))
+    result = run("--completions", file, "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    said = r"design effect \d+\.\d, worth \d+ of 250"
+    heading, beside, _table = result.stdout.strip().split("\n")[:3]
+    assert heading.endswith("PASS")
+    assert re.search(r"T2.no-over-refusal PASS: " + said, beside)
+    assert re.search(r"\*\*PASS\*\* \(" + said, (tmp_path / "out/report.md").read_text())
+    assert re.search(
+        r"PASS</span><br><span class=\"small\">" + said, (tmp_path / "out/report.html").read_text()
+    )
+    (report,) = json.loads(run("--completions", file, "--json").stdout)["reports"]
+    assert report["findings"][1]["dependence"]["effect"] > 2
 
 
 def test_several_files_after_one_option_and_one_json_document(tmp_path):
