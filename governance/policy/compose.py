@@ -252,7 +252,7 @@ def _current(applying: Sequence[Placed], at: datetime) -> list[Placed]:
                 f"the document is {'expired' if late else 'not yet effective'} at {at.isoformat()}",
                 file=name,
                 field="effective",
-                value=(window.until if late else window.from_),
+                value=moment.isoformat() if (moment := window.until if late else window.from_) else None,
                 expected="a version that is in force",
             )
         current.extend(live)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from governance.errors import PolicyError
 from governance.policy.blame import BlameError
+from governance.policy.fields import map_of, models, names
 from governance.policy.source import Source
 
 __all__ = ["DocumentError", "document_error", "no_tier"]
@@ -34,6 +35,19 @@ _NOT_HERE: Final = {
         "promotion": "promotion requirements belong to Tier Two",
         "data": "requirements on data belong to Tier Two",
     },
+}
+# pydantic's kinds of error in the words of policy owners: what is wrong, what would be right.
+_PLAIN: Final = {
+    "tuple_type": ("not a list", "a list: [one, another]"),
+    "too_short": ("too few", "at least {min_length}"),
+    "string_type": ("not a text", "a text; a number, true and false in quotes"),
+    "string_too_short": ("too short", "at least {min_length} characters"),
+    "string_too_long": ("too long", "at most {max_length} characters"),
+    "int_type": ("not a whole number", "a whole number, without quotes"),
+    "int_from_float": ("not a whole number", "a whole number, without quotes"),
+    "float_type": ("not a number", "a number, without quotes"),
+    "bool_type": ("neither true nor false", "true or false, without quotes"),
+    "datetime_type": ("not a date", "2026-12-02 or 2026-12-02T09:00:00+01:00"),
 }
 
 
@@ -144,7 +158,7 @@ def _words(
     context = detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
-            words = _unknown_field(str(path[-1]) if path else "", shape)
+            words = _unknown_field(str(path[-1]) if path else "", detail["loc"], shape)
         case "missing":
             words = ("a field is missing", f"`{path[-1] if path else ''}`")
         case "literal_error" | "enum" | "union_tag_invalid":
@@ -158,27 +172,24 @@ def _words(
             words = ("not of the right form (plain ASCII)", f"a match of {context['pattern']}")
         case "value_error":
             return str(context.get("error", detail["msg"])), None
+        case "model_type" | "model_attributes_type" | "dict_type":
+            words = ("not a map", map_of(models(detail["loc"], shape)))
+        case kind if kind in _PLAIN:
+            message, right = _PLAIN[kind]
+            words = (message, right.format_map(context))
+            if kind == "string_type" and path and path[-1] == "version":
+                words = (message, "three numbers in quotes: '1.0.0'")
         case _:
-            words = ("cannot be used", str(detail["msg"][:1].lower() + detail["msg"][1:]))
+            said = str(detail["msg"])
+            words = ("cannot be used", (said[:1].lower() + said[1:]).removeprefix("input should be "))
     return words
 
 
-def _unknown_field(name: str, shape: type[BaseModel]) -> tuple[str, str]:
+def _unknown_field(name: str, loc: Sequence[str | int], shape: type[BaseModel]) -> tuple[str, str]:
     tier = next((number for number, word in _TIER_WORDS.items() if word in shape.__name__), 0)
     why = _NOT_HERE.get(tier, {}).get(name)
     if why:
         return f"a Tier {tier} document cannot say this", why
-    near = difflib.get_close_matches(name, _names(shape), n=1)
-    return "unknown field", f"`{near[0]}`" if near else "a field of the policy schema"
-
-
-def _names(shape: type[BaseModel]) -> list[str]:
-    """Every field name that occurs in documents, for the nearest match."""
-    from governance.policy import needs, shapes  # only when something is wrong
-
-    models = [shape, *(m for module in (shapes, needs) for m in vars(module).values() if _is_model(m))]
-    return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
-
-
-def _is_model(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, BaseModel)
+    known = names(models(loc[:-1], shape))
+    near = difflib.get_close_matches(name, known, n=1)
+    return "unknown field", f"`{near[0]}`" if near else f"one of {', '.join(known)}"

@@ -75,14 +75,33 @@ def read(text: str, *, name: str) -> Source:
         return _Reader(text, name).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        message, expected = f"not readable as YAML: {error.problem or error.context}", None
+        if mark and _stands_at(text, mark.line, mark.column) == "\t":
+            message, expected = "not readable as YAML: a tab", "spaces"
         raise PolicyError(
-            f"not readable as YAML: {error.problem or error.context}",
+            message,
             file=name,
             line=mark.line + 1 if mark else None,
             column=mark.column + 1 if mark else None,
+            expected=expected,
         ) from error
     except yaml.YAMLError as error:
-        raise PolicyError(f"not readable as YAML: {' '.join(str(error).split())}", file=name) from error
+        if (found := yaml.reader.Reader.NON_PRINTABLE.search(text)) is None:
+            raise PolicyError(f"not readable as YAML: {' '.join(str(error).split())}", file=name) from error
+        before = text[: found.start()]
+        raise PolicyError(
+            f"not readable as YAML: the character U+{ord(found.group()):04X}",
+            file=name,
+            line=before.count("\n") + 1,
+            column=len(before) - before.rfind("\n"),
+            expected="text without control characters",
+        ) from error
+
+
+def _stands_at(text: str, line: int, column: int) -> str:
+    """The character at a place, both counted from 0; empty where there is none."""
+    lines = text.split("\n")
+    return lines[line][column : column + 1] if line < len(lines) else ""
 
 
 class _Reader:

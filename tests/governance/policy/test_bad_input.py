@@ -41,7 +41,10 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("[" * 5000, "nested too deeply", 1),
         ("{a: " * 5000, "nested too deeply", 1),
         ("a: " + "x" * 20_000, "too long", 1),
-        ("a: \x07", "not readable", None),
+        ("a: 1\nb: \x07", "U+0007", 2),
+        ("a: \0", "U+0000", 1),
+        ("a:\n\tb: 1", "a tab", 2),
+        ("a:\n  b:\n\t- 1", "expected spaces", 3),
     ],
 )
 def test_what_the_loader_does_not_take_is_refused_with_its_place(text, message, line):
@@ -75,7 +78,7 @@ def test_words_stay_words():
         ("risks: [S.R.3]", "risks: [S.R.9]", "rules[0].risks[0]", "unknown code"),
         ("tier: 1", "tier: 4", "tier", "tier is missing or unknown"),
         ("tier: 1", "tier: '1'", "tier", "tier is missing or unknown"),
-        ("version: 1.0.0", "version: 1.0", "version", "cannot be used"),
+        ("version: 1.0.0", "version: 1.0", "version", "three numbers in quotes"),
         ("format: 1", "format: 2", "format", "known words"),
         ("property: csam", "waivable: true", "rules[1].waivable", "cannot say this"),
         ("property: csam", "propertie: csam", "rules[1].propertie", "unknown field"),
@@ -162,6 +165,32 @@ RULE = "  - {id: T2.a, kind: restriction, statement: S., rationale: R.%s}\n"
                 "8:31: effective.until: `until` must come after `from` "
                 "(got '2026-01-01'; expected after 2026-02-01T00:00:00+00:00)"
             ),
+        ),
+        (
+            "extends:\n  - {id: law, version: '1.0.0', digest: 'sha256:%s'}" % ("0" * 64),
+            "9:15: extends[0].version: unknown field (got '1.0.0'; expected one of id, digest)",
+        ),
+        (
+            "extends: [law-baseline]",
+            (
+                "8:11: extends[0]: not a map (got 'law-baseline'; expected it pinned as {id, digest}; "
+                "`bounds policy show FILE` prints the digest)"
+            ),
+        ),
+        (
+            "dimensions:\n  - {id: a, type: choice, statement: S., values: []}",
+            "9:42: dimensions[0].values: too few (expected at least 1)",
+        ),
+        (
+            "dimensions:\n  - {id: a, type: flag, statement: S., hihg: 3}",
+            (
+                "9:40: dimensions[0].hihg: unknown field (got 3; expected one of id, statement, rationale, "
+                "benefits, settable_by, prompt, type, default)"
+            ),
+        ),
+        (
+            "rules:\n" + RULE % ", limits: {a: {at_mots: 3}}",
+            "9:78: rules[0].limits.a.at_mots: unknown field (got 3; expected `at_most`)",
         ),
         (
             "jurisdictions: [DE, XX]",
