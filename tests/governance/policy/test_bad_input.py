@@ -86,9 +86,14 @@ def test_words_stay_words():
         ("effective: {from: 2023-03-09}", "promotion: {}", "promotion", "cannot say this"),
         ("effective: {from: 2023-03-09}", "data: []", "data", "cannot say this"),
         ("effective: {from: 2023-03-09}", "jurisdictions: [UK]", "jurisdictions[0]", "expected GB"),
-        ("when: {age_band: [under_13, 13_17]}", "when: {age: [x]}", "rules[2].when.age", "does not declare"),
         (
-            "when: {age_band: [under_13, 13_17]}",
+            "when: {age_band: [under_13, '13_17']}",
+            "when: {age: [x]}",
+            "rules[2].when.age",
+            "does not declare",
+        ),
+        (
+            "when: {age_band: [under_13, '13_17']}",
             "when: {age_band: [old]}",
             "rules[2].when.age_band[0]",
             "no value 'old'",

@@ -3,12 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from governance.policy.compose import compose
 from governance.policy.document import TierOneDocument, TierTwoDocument, document_digest, parse
 from governance.policy.render import render
 from governance.policy.source import read
-from infra.policy_files import POLICIES, load, load_pack, packs
+from infra.policy_files import POLICIES, load, load_pack, packs, read_source
 from tests.support.policies import AT
 
 FILES = sorted(
@@ -29,6 +30,16 @@ def test_every_shipped_document_says_that_it_is_an_example(path: Path):
     if document.tier < 3:
         assert document.notice
         assert "NOT LEGAL" in document.notice or "DEMONSTRATION" in document.notice
+
+
+@pytest.mark.parametrize("path", sorted(POLICIES.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_reader_of_yaml_sees_the_same_words(path: Path):
+    def words(value):
+        if isinstance(value, dict):
+            return {key: words(inner) for key, inner in value.items() if key not in {"from", "until"}}
+        return [words(inner) for inner in value] if isinstance(value, list) else value
+
+    assert words(yaml.safe_load(path.read_text("utf-8"))) == words(read_source(path).data)
 
 
 @pytest.mark.parametrize("name", PACKS)
