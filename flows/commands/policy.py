@@ -123,7 +123,7 @@ def resolve(
     from governance.policy.resolve import resolve as settle
 
     effective = _compose(_documents(policy), jurisdiction, application, at)
-    answer = settle(effective, _profile(profile, wish), context=_pairs(context, words=True))
+    answer = settle(effective, _profile(profile, wish), context=_circumstances(context, effective))
     if as_json:
         _print_json(answer.as_json())
     elif prompt:
@@ -351,6 +351,24 @@ def _pairs(pairs: Sequence[str] | None, *, words: bool) -> dict[str, Any]:
             raise InputError("not a pair", value=pair, expected="name=value")
         found[name] = value if words else read(value or "''", name=pair).data
     return found
+
+
+def _circumstances(pairs: Sequence[str] | None, policy: EffectivePolicy) -> dict[str, Any]:
+    """What the command line says is known; a misspelt attribute or value would be denied for another reason."""
+    said = _pairs(pairs, words=True)
+    for name, value in said.items():
+        known = policy.context.get(name)
+        if known is None:
+            expected = f"one of {', '.join(sorted(policy.context)) or 'none: no rule asks for any'}"
+            raise InputError(
+                "no document asks for this attribute", field="--context", value=name, expected=expected
+            )
+        if value not in known:
+            expected = f"one of {', '.join(sorted(known))}"
+            raise InputError(
+                f"not a known value of {name}", field="--context", value=value, expected=expected
+            )
+    return said
 
 
 def _print_json(value: Any) -> None:

@@ -4,7 +4,7 @@ A case is a small file in a folder ``allow`` or ``deny``; its name is the senten
 (``deny/a child wishes a romantic companion.yaml``)::
 
     wish: {companionship: romantic}
-    context: {age_band: 13_17}
+    context: {age_band: '13_17'}
     rule: T1.no-adult-content-for-children     # deny only: the rule that must determine the denial
     becomes: 7                                  # deny only: what the wish must be clipped to
     jurisdictions: [DE]                         # optional, as are application and at
@@ -132,8 +132,11 @@ def run_case(case: Case, policy: EffectivePolicy) -> CaseResult:
 
 
 def rule_coverage(policy: EffectivePolicy, results: Iterable[CaseResult]) -> dict[str, Sequence[str]]:
-    """For each rule that limits a dimension, the cases whose denial it determines; empty: not covered."""
-    sentences: dict[str, list[str]] = {rule.id: [] for rule in policy.rules if rule.limits}
+    """For each rule that limits a declared dimension, the cases whose denial it determines; empty: not covered."""
+    # no case can try a limit on what nobody may set
+    sentences: dict[str, list[str]] = {
+        rule.id: [] for rule in policy.rules if not policy.dimensions.keys().isdisjoint(rule.limits)
+    }
     for result in results:
         for rule in result.rules if result else ():
             if rule in sentences:

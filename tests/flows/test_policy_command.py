@@ -95,6 +95,47 @@ def test_resolve_takes_files_packs_and_wishes(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("foo=bar", "--context: no document asks for this attribute (got 'foo'; expected one of age_band"),
+        (
+            "age_band=nonsense",
+            "not a known value of age_band (got 'nonsense'; expected one of 13_17, adult, ",
+        ),
+    ],
+)
+def test_a_circumstance_nobody_knows_is_refused_with_the_known_ones(pair, said):
+    with pytest.raises(InputError) as caught:
+        run("resolve", "-p", "provider", "-c", pair, "-w", "tone=warm")
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_notes_on_what_law_limits_and_nobody_declares_take_one_line():
+    shown = run("check", "baseline", "--at", "2026-11-21")
+    assert shown.count("no document declares") == 1
+    assert "companionship, content_maturity" in shown
+    findings = json.loads(run("check", "baseline", "--json", "--at", "2026-11-21"))["findings"]
+    limits = [found for found in findings if found["code"] == "limit-on-undeclared-dimension"]
+    assert len(limits) > 1
+    assert all(found["file"].endswith(".yaml") and found["line"] > 1 for found in limits)
+
+
+def test_rules_that_no_case_can_try_are_not_counted(tmp_path):
+    case = tmp_path / "deny" / "a misspelt dimension is denied.yaml"
+    case.parent.mkdir()
+    case.write_text("wish: {tonne: warm}")
+    shown = json.loads(run("test", str(tmp_path), "-p", "baseline", "--json"))
+    assert shown["passed"]
+    assert shown["rules"] == {}
+
+
+def test_a_date_is_said_as_it_is_written():
+    with pytest.raises(InputError, match=r"not yet effective .*got '20..-..-..T00:00:00\+00:00'"):
+        run("show", "demo", "--at", "2020-01-01")
+
+
 def test_explain_names_the_ids_there_are():
     shown = json.loads(
         run(
