@@ -9,7 +9,7 @@ from governance.errors import DigestError, InputError, OutsideError
 from infra.settings import Settings
 from infra.stack.probe import ask
 
-__all__ = ["OUTSIDE", "use_prefect"]
+__all__ = ["OUTSIDE", "say_everything", "use_prefect"]
 
 
 def _is_outside(task: object, run: object, state: Any) -> bool:
@@ -68,3 +68,12 @@ def use_prefect(settings: Settings, *, quiet: bool = True) -> None:
         # The run's log is in the Prefect UI; the terminal belongs to the command.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
+
+
+def say_everything(seconds: float = 10.0) -> None:
+    """Send what Prefect still holds of logs and events; to be called before its server is stopped."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=seconds)
+    EventsWorker.drain_all(timeout=seconds)

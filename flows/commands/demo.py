@@ -74,6 +74,9 @@ def demo(
         story = _walk(folder, data, most, timer, console)
     finally:
         if not keep:
+            from flows.running import say_everything
+
+            say_everything()
             _bounds("down", "--home", str(folder))
     timer.seconds["whole"] = round(time.monotonic() - begun, 1)
     story["seconds"] = timer.seconds
@@ -308,7 +311,7 @@ def _show_audits(console: Console, verdicts: Mapping[str, Mapping[str, Any]]) ->
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("candidate and rule", "violating", "95 % bounds", "limit", "verdict"):
+    for name in ("candidate and rule", "violating families", "95 % bounds", "limit", "verdict"):
         table.add_column(name, no_wrap=True)
     colours = {"PASS": "green", "FAIL": "red", "UNDECIDED": "yellow"}
     for kind, found in verdicts.items():
@@ -319,7 +322,7 @@ def _show_audits(console: Console, verdicts: Mapping[str, Mapping[str, Any]]) ->
             measured = bool(each["families"])
             table.add_row(
                 f"  {each['rule']}",
-                f"{each['violations']} of {each['families']} families" if measured else "the data behind it",
+                f"{each['violations']} of {each['families']}" if measured else "(its data)",
                 f"{100 * each['low']:.1f} to {100 * each['high']:.1f} %" if measured else "",
                 f"{100 * each['limit']:g} %" if each["limit"] is not None else "",
                 f"[{colours[each['verdict']]}]{each['verdict']}[/]",

@@ -1,4 +1,4 @@
-"""``bounds policy``: check, diff, resolve, explain, test, show policies; which risks they cover."""
+"""``bounds policy``: check, diff, resolve, explain, test, show, pin policies; which risks they cover."""
 
 from __future__ import annotations
 
@@ -268,6 +268,28 @@ def show(
         from flows.commands import policy_views
 
         policy_views.print_stack(shown)
+
+
+@app.command()
+def pin(
+    file: Annotated[str, typer.Argument(help="The document whose `extends` to bring up to date.")],
+    beside: Annotated[
+        list[str],
+        typer.Option("--with", help="The stack that holds what it extends: files, folders or packs."),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Rewrite the digests in a document's `extends` in place; the rest of the file stays as it is."""
+    from infra.policy_files import pin as rewrite
+
+    changed = rewrite(file, beside)
+    if as_json:
+        _print_json({"file": file, "changed": [{"id": c.id, "old": c.old, "new": c.new} for c in changed]})
+        return
+    for change in changed:
+        typer.echo(f"{change.id}: {change.old} → {change.new}")
+    if not changed:
+        typer.echo("every pin matches")
 
 
 @app.command()

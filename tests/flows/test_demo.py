@@ -1,0 +1,93 @@
+"""The demonstration as a person calls it, on each kind of object store, and on real votes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from tests.support.shared_data import shared
+from tests.support.stack import processes_of
+from tests.support.way import ROOT
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+
+
+def bounds(*words):
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "BOUNDS_RETRY", "BOUNDS_TEST"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *map(str, words)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=800,
+    )
+
+
+def story_of(run):
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "Traceback" not in run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize("store", ["directory", "s3"])
+def test_one_version_is_promoted_and_one_refused_for_its_own_fault_alone(tmp_path, store):
+    home = tmp_path / "demo"
+    keep = ("--keep",) if store == "directory" else ()
+    story = story_of(bounds("demo", "--home", home, "--store", store, "--json", *keep))
+    try:
+        assert story["verdicts"] == {"unbounded": "FAIL", "bounded": "PASS"}
+        [reason] = story["reasons"]["unbounded"]
+        assert reason.startswith("T1.violent-threats (violation): FAIL")
+        assert {kind: each["promoted"] for kind, each in story["promotions"].items()} == {
+            "unbounded": False,
+            "bounded": True,
+        }
+        batch = story["batch"]
+        assert batch["read"] == batch["accepted"] + batch["quarantined"] == story["judgements"]
+        assert batch["failed_rules"] == {"D.duration": 1, "D.personal-data": 1, "R.decodable": 1}
+        assert story["wishes"]["denied"] == ["companionship"]
+        assert story["wishes"]["clipped"] == ["detail"]
+        if keep:
+            shown_in_the_pages(story)
+    finally:
+        if keep:
+            assert bounds("down", "--home", home).returncode == 0
+    assert processes_of(home) == []
+
+
+def shown_in_the_pages(story):
+    """The runs are real runs in Prefect, the alias is a real alias in MLflow."""
+    prefect, mlflow = (
+        next(url for name, url in story["addresses"].items() if name.startswith(part))
+        for part in ("Prefect", "MLflow")
+    )
+    runs = httpx.post(f"{prefect}/api/flow_runs/filter", json={"limit": 200}, timeout=60).json()
+    done = {run["name"].split("-")[0] for run in runs if run["state_type"] == "COMPLETED"}
+    assert {"collect", "validate", "audit", "promote"} <= done
+    alias = httpx.get(
+        f"{mlflow}/api/2.0/mlflow/registered-models/alias",
+        params={"name": "bounds-demo", "alias": "champion"},
+        timeout=60,
+    ).json()["model_version"]
+    assert alias["version"] == story["versions"]["bounded"]
+    assert {tag["key"]: tag["value"] for tag in alias["tags"]}["gov.verdict"] == "PASS"
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_real_votes_of_undocumented_people_promote_nothing(tmp_path):
+    path = shared("pandalm/testset-v1.json")
+    story = story_of(bounds("demo", "--home", tmp_path / "demo", "--data", path, "--most", 200, "--json"))
+    assert story["batch"]["verdict"] == "FAILED"
+    assert not any(each["promoted"] for each in story["promotions"].values())
+    for reasons in story["reasons"].values():
+        assert any(reason.startswith("D.documented-annotators") for reason in reasons)
