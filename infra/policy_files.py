@@ -6,6 +6,8 @@ named list of shipped files (``governance/policies/packs.yaml``).
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
@@ -14,6 +16,7 @@ import governance
 from governance.errors import PolicyError
 from governance.policy.cases import Case, parse_case
 from governance.policy.document import PolicyDocument, document_digest, parse
+from governance.policy.pins import Pin, repin
 from governance.policy.source import Source, read
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "load_cases",
     "load_pack",
     "packs",
+    "pin",
     "read_source",
     "with_pinned",
 ]
@@ -126,6 +130,32 @@ def with_pinned(documents: Iterable[PolicyDocument]) -> list[PolicyDocument]:
     shipped = [load(file) for file in sorted(POLICIES.rglob("*.yaml")) if file != POLICIES / "packs.yaml"]
     added = [document for document in shipped if document_digest(document) in wanted]
     return with_pinned([*found, *added]) if added else found
+
+
+def pin(path: Path | str, names_or_paths: Iterable[str | Path]) -> tuple[Pin, ...]:
+    """Write the digests of a stack's documents into the `extends` of one file; the pins that changed.
+
+    Args:
+        path: The file to rewrite. Where it lies among the stack's files, it is not read as one of them.
+        names_or_paths: The stack: packs, files and folders.
+
+    Raises:
+        PolicyError: A file cannot be read, or an entry cannot be pinned; nothing is written then.
+    """
+    file = Path(path)
+    read_source(file)  # its size, encoding and form
+    digests: dict[str, set[str]] = defaultdict(set)
+    for other in (found for name in names_or_paths for found in files_of(name)):
+        if not other.samefile(file):
+            document = load(other)
+            digests[document.id].add(document_digest(document))
+    data = file.read_bytes()
+    mark = BOM_UTF8 if data.startswith(BOM_UTF8) else b""
+    known = {name: sorted(found) for name, found in digests.items()}
+    text, changed = repin(data.removeprefix(mark).decode("utf-8"), name=str(file), digests=known)
+    if changed:
+        file.write_bytes(mark + text.encode("utf-8"))
+    return changed
 
 
 def load_cases(folder: Path | str) -> list[Case]:

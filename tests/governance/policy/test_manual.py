@@ -54,6 +54,6 @@ def test_the_manual_is_true(tmp_path, monkeypatch):
     assert commands >= 8
 
 
-@pytest.mark.parametrize("command", ["check", "diff", "resolve", "explain", "test", "coverage"])
+@pytest.mark.parametrize("command", ["check", "diff", "resolve", "explain", "test", "coverage", "pin"])
 def test_the_manual_shows_every_command(command):
     assert any(f"bounds policy {command} " in body for language, body in BLOCKS if language == "console")
