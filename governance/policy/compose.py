@@ -248,9 +248,12 @@ def _current(applying: Sequence[Placed], at: datetime) -> list[Placed]:
         if not live:
             window = candidates[-1][1].effective
             late = window.until is not None and at >= window.until
+            spot = candidates[-1][1].origin.spot(("effective", "until" if late else "from"))
             raise PolicyError(
                 f"the document is {'expired' if late else 'not yet effective'} at {at.isoformat()}",
-                file=name,
+                file=spot.file if spot else name,
+                line=spot.line if spot else None,
+                column=spot.column if spot else None,
                 field="effective",
                 value=moment.isoformat() if (moment := window.until if late else window.from_) else None,
                 expected="a version that is in force",
@@ -268,9 +271,12 @@ def _rules(
     for ref, document in current:
         for rule in getattr(document, "rules", ()):
             if (other := owners.setdefault(rule.id, ref)) is not ref:
+                spot = document.origin.member("rules", rule.id)
                 raise PolicyError(
-                    "two documents set a rule of the same id",
-                    file=f"{other.id} and {ref.id}",
+                    f"two documents set a rule of the same id: {other.id} and {ref.id}",
+                    file=spot.file if spot else ref.id,
+                    line=spot.line if spot else None,
+                    column=spot.column if spot else None,
                     field="rules",
                     value=rule.id,
                     expected="another id; rules of both documents hold side by side",

@@ -356,3 +356,13 @@ def test_where_a_document_was_written_is_no_part_of_it():
     here, there = (parse(read(TEXTS["law.yaml"], name=name)) for name in ("here", "there"))
     assert here == there
     assert document_digest(here) == document_digest(there)
+
+
+def test_a_document_outside_its_dates_and_a_rule_set_twice_are_shown_where_they_stand():
+    late = ("rules:", "effective: {until: 2026-01-01}\nrules:")
+    found = only(check(written(app=[late]), at=AT))
+    assert (found.code, str(found.spot)) == ("cannot-compose", "app.yaml:7:13")
+    twin = parse(read(TEXTS["app.yaml"].replace("id: app", "id: twin"), name="twin.yaml"))
+    found = only(check([*written(), twin], at=AT))
+    assert str(found.spot) == "twin.yaml:8:5"
+    assert "app and twin" in found.message
