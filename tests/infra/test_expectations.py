@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.naive import naive_tables
 
 from annotation.checks import Check, On
 from annotation.policy_checks import checks_for
@@ -17,6 +16,7 @@ from governance.errors import OutsideError
 from infra.expectations import require_agreement, run, run_on_pandas, suites
 from tests.support.batches import REQUIREMENTS, Batch
 from tests.support.faults import FAULTS
+from tests.support.naive import naive_tables
 
 CHECKS = checks_for(REQUIREMENTS)
 
