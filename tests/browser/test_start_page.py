@@ -1,53 +1,17 @@
 """The start page in Chromium: what a person sees, on a desk and on a phone, in both schemes."""
 
-from pathlib import Path
-
 import httpx
 import pytest
 
 from infra.stack import Stack
+from tests.support.browser import CHROMIUM, CONTRAST, QUIET
 
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.servers,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
 ]
-
-# Contrast of every visible text with the ground it stands on, by WCAG 2's formula.
-CONTRAST = """
-() => {
-  const rgb = text => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
-    .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  const ground = element => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = rgb(getComputedStyle(at).backgroundColor);
-      if (colour.length < 4 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const low = [];
-  for (const element of document.querySelectorAll("body *")) {
-    const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
-    if (!own || element.closest(".skip") || element.getClientRects().length === 0) continue;
-    const [a, b] = [light(rgb(getComputedStyle(element).color)), light(ground(element))];
-    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-    if (ratio < 4.5) low.push([element.textContent.trim().slice(0, 40), ratio]);
-  }
-  return low;
-}
-"""
 
 
 @pytest.fixture(scope="module")
