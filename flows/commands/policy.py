@@ -212,12 +212,28 @@ def try_cases(
 
 
 @app.command()
-def coverage(paths: Paths, at: At = None, as_json: Json = False) -> None:
-    """Show which codes of the risk taxonomy have rules, and which have none."""
+def coverage(
+    paths: Paths,
+    probes: Annotated[
+        Path | None, typer.Option(help="Probe set that is to try the rules.", show_default="the shipped one")
+    ] = None,
+    at: At = None,
+    as_json: Json = False,
+) -> None:
+    """Show which codes of the risk taxonomy have rules, which of them are really tried by probes, and which have neither."""
     from governance import taxonomy
+    from infra.demo_files import demo_probes
+    from infra.subjects import read_probes
+
+    probe_set = demo_probes() if probes is None else read_probes(probes)
 
     effective = _compose(_documents(paths), None, None, at)
-    audited = {probe: rule.risks for rule in effective.rules for probe in rule.probes}
+    audited: dict[str, tuple[str, ...]] = {}
+    for rule in effective.rules:
+        # What a rule asks to be tried by counts only where the set holds such probes.
+        families = {probe.family for probe in probe_set.probes if probe.tries(rule.id, rule.probes)}
+        if families:
+            audited[f"{rule.id} by {len(families)} families"] = rule.risks
     rows = taxonomy.coverage(((rule.id, rule.risks) for rule in effective.rules), audited.items())
     if as_json:
         _print_json(
