@@ -352,6 +352,7 @@ def run_on_pandas(tables: Mapping[On, pd.DataFrame], checks: Sequence[Check]) ->
         definition.run(batch_parameters={"dataframe": tables[table]}, result_format=_RESULT_FORMAT)
         for table, definition in definitions
     ]
+    project_manager.set_project(None)
     return GxResult(counts=_counts(checks, results), raw=tuple(result.to_json_dict() for result in results))
 
 
