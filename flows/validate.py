@@ -89,7 +89,7 @@ def validate(site: str | None = None, home: str | None = None) -> list[dict[str,
         ``verdict`` (PASSED or FAILED) and why it ``stops``.
     """
     with open_platform(home) as platform:
-        sites = [site] if site else [each.id for each in platform.settings.sites]
+        sites = [platform.site(site).id] if site else [each.id for each in platform.settings.sites]
         found = [batch for each in sites if (batch := _validate_site(platform, each)) is not None]
     if site and not found:
         raise InputError(
