@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from annotation.data_results import data_results
 from flows.running import OUTSIDE
-from flows.wiring import Platform, clock, data_checks, newest_decision, open_platform
+from flows.wiring import Platform, approvals, clock, data_checks, newest_decision, open_platform
 from governance.audit.data import data_findings
 from governance.audit.judges import Judge, RefusalPatterns
 from governance.audit.markdown import as_markdown
@@ -34,7 +34,7 @@ from governance.digest import digest_bytes
 from governance.errors import InputError
 from governance.policy.model import EffectivePolicy
 from governance.policy.resolve import resolve
-from governance.promotion import AUDITOR, Approval, decide
+from governance.promotion import AUDITOR, decide
 from infra import ledger
 from infra.registry import VersionInfo
 
@@ -127,9 +127,7 @@ def sign(
         release=info.release,
         now=now,
         validity=timedelta(days=policy.promotion.validity_days or DEFAULT_VALIDITY_DAYS),
-        approvals=[
-            Approval(roles=each.roles, threshold=each.threshold) for each in policy.promotion.approvals
-        ],
+        approvals=approvals(policy),
     )
     key = load_or_create_key(platform.settings.keys_folder, AUDITOR)
     envelope = sign_statement(decision.statement(), key)

@@ -9,9 +9,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.running import OUTSIDE
-from flows.wiring import Platform, clock, newest_decision, open_platform
+from flows.wiring import Platform, approvals, clock, newest_decision, open_platform
 from governance.errors import RefusedError
-from governance.promotion import Approval, require_decision
+from governance.promotion import require_decision
 from infra import ledger
 
 __all__ = ["promote"]
@@ -39,9 +39,7 @@ def move(platform: Platform, model: str, version: str, alias: str) -> tuple[bool
             alias=alias,
             artifact=artifact_digest(info.uri),
             policies={document.digest for document in policy.documents},
-            approvals=[
-                Approval(roles=each.roles, threshold=each.threshold) for each in policy.promotion.approvals
-            ],
+            approvals=approvals(policy),
             accept_demonstration=policy.promotion.is_demonstration,
             now=now,
         )

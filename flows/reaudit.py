@@ -7,8 +7,8 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from flows.audit import audit_version
-from flows.wiring import Platform, clock, newest_decision, open_platform
-from governance.promotion import Approval, verify_decision
+from flows.wiring import Platform, approvals, clock, newest_decision, open_platform
+from governance.promotion import verify_decision
 from infra.registry import VersionInfo
 
 __all__ = ["reaudit"]
@@ -31,9 +31,7 @@ def standing(platform: Platform, info: VersionInfo, alias: str) -> tuple[str, ..
         alias=alias,
         artifact=artifact_digest(info.uri),
         policies={document.digest for document in policy.documents},
-        approvals=[
-            Approval(roles=each.roles, threshold=each.threshold) for each in policy.promotion.approvals
-        ],
+        approvals=approvals(policy),
         accept_demonstration=policy.promotion.is_demonstration,
         now=now,
     ).reasons

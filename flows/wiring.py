@@ -18,12 +18,13 @@ from infra.settings import Settings, SiteSettings, load_settings
 if TYPE_CHECKING:
     from annotation.checks import Check
     from governance.policy.model import EffectivePolicy
+    from governance.promotion import Approval
     from governance.provenance import Trust
     from infra.label_studio import LabelStudioSite
     from infra.ledger import Decision
     from infra.registry import Registry
 
-__all__ = ["Platform", "clock", "data_checks", "newest_decision", "open_platform"]
+__all__ = ["Platform", "approvals", "clock", "data_checks", "newest_decision", "open_platform"]
 
 # A flow's task is tried again anyhow; within one try a restarting server is waited for this long.
 _PATIENCE_SECONDS: Final = 5.0
@@ -32,6 +33,13 @@ _PATIENCE_SECONDS: Final = 5.0
 def clock() -> datetime:
     """Now, in UTC: the only clock of the way; everything below takes the time as an argument."""
     return datetime.now(UTC)
+
+
+def approvals(policy: EffectivePolicy) -> list[Approval]:
+    """The signatures that the policy asks for beside the auditor's, as decisions state them."""
+    from governance.promotion import Approval
+
+    return [Approval(roles=each.roles, threshold=each.threshold) for each in policy.promotion.approvals]
 
 
 def newest_decision(platform: Platform, model: str, version: str) -> Decision | None:
