@@ -62,9 +62,15 @@ PLANTED: Final = (
 )
 
 
-def stage_demo(platform: Platform, site: str) -> int:
-    """Import the shipped items, queue them at the site, and record the simulated people; how many items."""
-    rows = [dict(item.row) for item in demo_items()]
+def stage_demo(platform: Platform, site: str, *, most: int | None = None) -> int:
+    """Import the shipped items, queue them at the site, and record the simulated people; how many items.
+
+    Args:
+        platform: Where.
+        site: The site.
+        most: At most so many items, the first of the file; all by default.
+    """
+    rows = [dict(item.row) for item in demo_items()[:most]]
     _import(
         platform,
         site,
