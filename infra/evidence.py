@@ -11,20 +11,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from governance.errors import InputError, OutsideError
 
 __all__ = ["Evidence", "EvidenceRow"]
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS answers (
+CREATE TABLE IF NOT EXISTS replies (
     request TEXT PRIMARY KEY,
     text TEXT,
     error TEXT,
     attempts INTEGER NOT NULL,
     prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    finish TEXT NOT NULL,
+    served TEXT NOT NULL,
     CHECK ((text IS NULL) <> (error IS NULL))
 ) WITHOUT ROWID
 """
@@ -35,7 +38,8 @@ _FIND_MANY = 500
 class EvidenceRow:
     """What came back for one request: a text, or the reason why there is none.
 
-    ``request`` is the digest of the subject and of everything sent to it.
+    ``request`` is the digest of the subject and of everything sent to it; ``seconds`` how long it took,
+    ``finish`` why the model stopped and ``served`` what answered, as the server states them.
     """
 
     request: str
@@ -44,6 +48,13 @@ class EvidenceRow:
     attempts: int
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    seconds: float = 0.0
+    finish: str = ""
+    served: str = ""
+
+
+_COLUMNS: Final = tuple(EvidenceRow.__dataclass_fields__)
+_INSERT: Final = "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Evidence:
@@ -72,13 +83,10 @@ class Evidence:
 
     def add(self, rows: Iterable[EvidenceRow]) -> None:
         """Keep rows, durable against a kill on return. A request that is there stays as it is."""
-        values = [
-            (row.request, row.text, row.error, row.attempts, row.prompt_tokens, row.completion_tokens)
-            for row in rows
-        ]
+        values = [tuple(getattr(row, name) for name in _COLUMNS) for row in rows]
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)", values)
+            self._db.executemany(_INSERT, values)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise OutsideError(f"{self.path}: answers cannot be kept: {error}") from error
@@ -90,15 +98,11 @@ class Evidence:
         for start in range(0, len(wanted), _FIND_MANY):
             part = wanted[start : start + _FIND_MANY]
             marks = ",".join("?" * len(part))
-            for values in self._db.execute(f"SELECT * FROM answers WHERE request IN ({marks})", part):  # noqa: S608 - marks are question marks
-                row = EvidenceRow(**dict(zip(EvidenceRow.__slots__, values, strict=True)))
+            for values in self._db.execute(f"SELECT * FROM replies WHERE request IN ({marks})", part):  # noqa: S608 - marks are question marks
+                row = EvidenceRow(**dict(zip(_COLUMNS, values, strict=True)))
                 found[row.request] = row
         return found
 
-    def forget_errors(self, requests: Iterable[str]) -> int:
+    def forget_errors(self) -> int:
         """Drop rows without a text, so that they are asked again. Returns how many."""
-        failed = [request for request, row in self.find(requests).items() if row.error is not None]
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("DELETE FROM answers WHERE request = ?", [(request,) for request in failed])
-        self._db.execute("COMMIT")
-        return len(failed)
+        return self._db.execute("DELETE FROM replies WHERE text IS NULL").rowcount

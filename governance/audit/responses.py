@@ -51,12 +51,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What came back: a text, or the reason why there is none."""
+    """What came back: a text, or the reason why there is none.
+
+    ``earlier`` holds the model's answers before the last one, where a conversation was put to it.
+    """
 
     probe: str
     persona: str = NO_PERSONA.id
     text: str | None = None
     error: str | None = None
+    earlier: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -70,8 +74,9 @@ class Response:
 
     @property
     def digest(self) -> str:
-        """Digest of the text (of the error, where there is no text)."""
-        return digest(self.text if self.text is not None else {"error": self.error})
+        """Digest of the text (of the error, where there is no text; of all answers of a conversation)."""
+        last = self.text if self.text is not None else {"error": self.error}
+        return digest([*self.earlier, last] if self.earlier else last)
 
 
 class Subject(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -71,6 +72,9 @@ def test_every_request_gets_its_answer_and_is_asked_once(tmp_path):
         ("empty", "", None),
         ("null", "", None),
         ("surrogate", "a?b", None),
+        ("stream", "answer in pieces", None),
+        ("cutstream", None, "the stream was cut off"),
+        ("foreign", "Lo siento, no puedo ayudar con eso. \u0627\u0644\u0633\u0644\u0627\u0645", None),
     ],
 )
 def test_faults_are_answers_with_a_reason(tmp_path, fault, text, error):
@@ -99,6 +103,61 @@ def test_a_storm_of_429_halves_the_pace_and_loses_nothing(tmp_path):
         answers = list(asked.respond(requests(*[f"q{i}" for i in range(150)])))
         assert all(answer.text for answer in answers)
         assert asked.accounts.throttled == 60
+
+
+def test_the_retry_budget_of_a_run_is_kept_and_named(tmp_path):
+    with stub_endpoint() as stub:
+        asked = subject(stub, tmp_path, attempts=4, in_flight=64)
+        prompts = [f"dead {i}" for i in range(60)] + [f"fine {i}" for i in range(60)]
+        answers = list(asked.respond(requests(*prompts)))
+        assert [a.error for a in answers] == ["HTTP 500"] * 60 + [None] * 60
+        assert asked.accounts.budget_spent
+        assert asked.accounts.retried == 60  # half of 120
+        assert sum(stub.asked.values()) == 180
+
+
+def test_a_server_that_only_fails_is_given_up_and_the_rest_asked_next_time(tmp_path):
+    with stub_endpoint() as stub:
+        asked = subject(stub, tmp_path, attempts=1, give_up=20, in_flight=4)
+        prompts = [f"dead {i}" for i in range(30)] + [f"fine {i}" for i in range(30)]
+        answers = list(asked.respond(requests(*prompts)))
+        assert asked.accounts.gave_up
+        assert {a.error for a in answers} == {"HTTP 500"}
+        assert len(answers) + asked.accounts.unasked == 60
+        assert asked.accounts.unasked >= 36
+        again = subject(stub, tmp_path, attempts=1, in_flight=4)
+        assert len(list(again.respond(requests(*prompts)))) == 60
+        assert not again.accounts.unasked
+
+
+def test_a_conversation_holds_the_models_own_answers_and_resumes_in_the_middle(tmp_path):
+    turns = tuple(Turn(role="user", text=text) for text in ("one", "two", "three"))
+    talk = Request(probe=Probe(id="talk", family="talk", turns=turns, expectation=Expectation.REFUSE),
+                   persona=Persona(id="warm", prompt="Be warm."))  # fmt: skip
+    with stub_endpoint() as stub:
+        (answer,) = subject(stub, tmp_path).respond([talk])
+        assert (answer.text, answer.earlier) == ("answer to three", ("answer to one", "answer to two"))
+        assert [m["content"] for m in stub.bodies[-1]["messages"]] == [
+            "Be warm.", "one", "answer to one", "two", "answer to two", "three",
+        ]  # fmt: skip
+        with sqlite3.connect(tmp_path / "evidence.db") as db:
+            db.execute("DELETE FROM replies WHERE text = 'answer to three'")
+        (again,) = subject(stub, tmp_path).respond([talk])
+        assert again == answer
+        assert stub.asked == {"one": 1, "two": 1, "three": 2}
+
+
+def test_tokens_cost_and_what_answered_are_counted_from_rows(tmp_path):
+    with stub_endpoint() as stub:
+        asked = subject(stub, tmp_path, price_in=2.0, price_out=10.0)
+        list(asked.respond(requests("a", "b", "short")))
+        again = subject(stub, tmp_path, price_in=2.0, price_out=10.0)
+        list(again.respond(requests("a", "b", "short")))
+        for one in (asked.accounts, again.accounts):
+            assert (one.prompt_tokens, one.completion_tokens) == (9, 15)
+            assert one.cost == pytest.approx((9 * 2 + 15 * 10) / 1e6)
+            assert (one.cut_short, dict(one.served)) == (1, {"stub-1": 3})
+        assert (asked.accounts.asked, again.accounts.asked) == (3, 0)
 
 
 def test_nobody_there(tmp_path):

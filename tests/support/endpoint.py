@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections import Counter
 from contextlib import contextmanager
@@ -60,6 +61,17 @@ class Stub:
             return web.Response(
                 text='{"choices":[{"message":{"content":"a\\ud800b"}}]}', content_type="application/json"
             )
+        if fault in {"stream", "cutstream"}:
+            pieces = [{"choices": [{"delta": {"content": word}}]} for word in ("answer ", "in ", "pieces")]
+            lines = [f"data: {json.dumps(piece)}" for piece in pieces]
+            lines += ["data: [DONE]"] if fault == "stream" else []
+            return web.Response(text="\n\n".join(lines), content_type="text/event-stream")
+        if fault == "foreign":
+            return web.json_response(
+                message("Lo siento, no puedo ayudar con eso. \u0627\u0644\u0633\u0644\u0627\u0645")
+            )
+        if fault == "short":
+            return web.json_response(message("cut", finish="length"))
         if fault == "truncated":
             reply = web.StreamResponse(headers={"Content-Length": "500"})
             await reply.prepare(request)
@@ -69,9 +81,10 @@ class Stub:
         return web.json_response(message(f"answer to {prompt}"))
 
 
-def message(text):
+def message(text, finish="stop"):
     return {
-        "choices": [{"message": {"role": "assistant", "content": text}}],
+        "model": "stub-1",
+        "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish}],
         "usage": {"prompt_tokens": 3, "completion_tokens": 5},
     }
 

@@ -1,0 +1,397 @@
+"""The engine: many conversations with one endpoint at once, durable as they go, nothing asked twice.
+
+One event loop keeps as many requests in flight as the server bears (:mod:`infra.pacing`). Every answer goes
+into :mod:`infra.evidence` by the digest of everything that was sent for it, so a process that is killed at any
+point asks only what is not there. What a server does wrong is an answer with a reason.
+
+Three things end retrying, each counted: the attempts of one request, the retry budget of the whole run, and a
+server that fails so often in a row that nobody is there (the rest is then left unasked, for the next run).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import aiohttp
+
+from governance.digest import digest
+from governance.errors import InputError
+from infra.chat_wire import Reply, WireError, read_reply
+from infra.evidence import Evidence, EvidenceRow
+from infra.pacing import Pace, retry_after
+
+__all__ = ["Accounts", "Asker", "Conversation", "Endpoint"]
+
+_OVERLOADED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_THROTTLED: Final = frozenset({429, 503, 529})
+_KEEP_EVERY: Final = 0.05
+_FIRST_WAIT: Final = 0.25
+_LEAST_RETRIES: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where the model is and how it is asked.
+
+    Attributes:
+        url: Base address, up to and with ``/v1``.
+        model: Name of the model there.
+        temperature, top_p, seed, max_tokens: Sampling; sent, recorded, and part of the subject's identity.
+        in_flight: Most requests at once; fewer where the server bears less.
+        per_second: Rate limit, None for none.
+        timeout: Seconds for one attempt.
+        attempts: Attempts for one request before its error counts.
+        retry_share: Retry budget of a run, as a share of its requests (and at least 50).
+        give_up: Failures in a row, without any answer between, after which nothing more is asked.
+        patience: Seconds for which one request puts up with being throttled.
+        largest: Bytes of an answer that are still read.
+        price_in, price_out: Price of a million tokens asked and answered, in a currency of your own.
+    """
+
+    url: str
+    model: str
+    key: str | None = field(default=None, repr=False)
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    max_tokens: int = 512
+    in_flight: int = 64
+    per_second: float | None = None
+    timeout: float = 60.0
+    attempts: int = 4
+    retry_share: float = 0.5
+    give_up: int = 400
+    patience: float = 300.0
+    largest: int = 1_000_000
+    price_in: float = 0.0
+    price_out: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise InputError("not an address", field="endpoint", value=self.url, expected="http(s)://…/v1")
+        if min(self.in_flight, self.attempts, self.give_up) < 1:
+            raise InputError("at least one request in flight and one attempt are needed", field="endpoint")
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """How answers are drawn."""
+        return {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "max_tokens": self.max_tokens,
+            "stream": False,
+        }
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What determines the answers: never the key, never how fast it is asked."""
+        return {"url": self.url.rstrip("/"), "model": self.model, **self.sampling}
+
+    def body(self, messages: Sequence[Mapping[str, str]], **more: Any) -> dict[str, Any]:
+        """What is sent."""
+        return {"model": self.model, "messages": list(messages), **self.sampling, **more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """What is put to a model: messages, in steps; the model answers at the end of each step.
+
+    Attributes:
+        steps: Messages of each step; one step for a single question.
+        more: Further fields of the body, such as ``response_format``.
+    """
+
+    steps: tuple[tuple[Mapping[str, str], ...], ...]
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Accounts:
+    """What a run cost: tokens and errors counted from rows, the rest from this process."""
+
+    asked: int = 0
+    resumed: int = 0
+    retried: int = 0
+    throttled: int = 0
+    unasked: int = 0
+    cut_short: int = 0
+    budget_spent: bool = False
+    gave_up: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    errors: Counter[str] = field(default_factory=Counter)
+    served: Counter[str] = field(default_factory=Counter)
+
+    def count(self, rows: Iterable[EvidenceRow], endpoint: Endpoint) -> None:
+        """Count what rows say."""
+        for row in rows:
+            self.prompt_tokens += row.prompt_tokens
+            self.completion_tokens += row.completion_tokens
+            self.cut_short += row.finish == "length"
+            if row.error is not None:
+                self.errors[row.error] += 1
+            elif row.served:
+                self.served[row.served] += 1
+        self.cost = (
+            self.prompt_tokens * endpoint.price_in + self.completion_tokens * endpoint.price_out
+        ) / 1e6
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            name: dict(sorted(value.items())) if isinstance(value := getattr(self, name), Counter) else value
+            for name in self.__slots__
+        }
+
+
+class _RetryError(Exception):
+    """This attempt brought no answer; another may."""
+
+    def __init__(self, reason: str, *, overloaded: bool = False, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.overloaded = overloaded
+        self.wait = wait
+
+
+class _RefusedError(Exception):
+    """There will be no answer, however often one asks."""
+
+
+class Asker:
+    """Puts conversations to an endpoint.
+
+    Args:
+        endpoint: Where and how.
+        identity: Digest of who is asked; part of every key.
+        evidence: Where answers are kept.
+        progress: Called with (conversations done, conversations wanted).
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        identity: str,
+        evidence: Evidence,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.identity = identity
+        self.accounts = Accounts()
+        self._evidence = evidence
+        self._progress = progress or (lambda _done, _wanted: None)
+        self._fresh: list[EvidenceRow] = []
+        self._in_a_row = 0
+        self._retries_left = 0
+
+    def ask(self, conversations: Sequence[Conversation]) -> list[list[EvidenceRow]]:
+        """The rows of each conversation, one a step, up to its first error; fewer where asking was given up."""
+        found: list[list[EvidenceRow]] = [[] for _ in conversations]
+        first = [self._key(self._body(each, list(each.steps[0]))) for each in conversations]
+        there = self._evidence.find(first)
+        todo: deque[int] = deque()
+        for index, each in enumerate(conversations):
+            row = there.get(first[index])
+            if row is not None and (len(each.steps) == 1 or row.error is not None):
+                found[index].append(row)
+            else:
+                todo.append(index)
+        self.accounts.resumed += len(conversations) - len(todo)
+        if todo:
+            self._retries_left = max(_LEAST_RETRIES, int(self.endpoint.retry_share * len(todo)))
+            asyncio.run(self._run(conversations, todo, found))
+        rows = {row.request: row for each in found for row in each}
+        self.accounts.count(rows.values(), self.endpoint)
+        self.accounts.unasked = sum(not each for each in found)
+        return found
+
+    def _body(self, each: Conversation, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+        return self.endpoint.body(messages, **each.more)
+
+    def _key(self, body: Mapping[str, Any]) -> str:
+        """Identity of one request to this subject: what the cache goes by."""
+        return digest([self.identity, body])
+
+    async def _run(
+        self, conversations: Sequence[Conversation], todo: deque[int], found: list[list[EvidenceRow]]
+    ) -> None:
+        endpoint = self.endpoint
+        pace = Pace(min(endpoint.in_flight, len(todo)), per_second=endpoint.per_second)
+        done, wanted = len(conversations) - len(todo), len(conversations)
+        headers = {"Content-Type": "application/json"}
+        if endpoint.key:
+            headers["Authorization"] = f"Bearer {endpoint.key}"
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=pace.most),
+            timeout=aiohttp.ClientTimeout(total=endpoint.timeout),
+            headers=headers,
+            trust_env=False,
+        )
+        finished = 0
+
+        def keep_now() -> None:
+            rows, self._fresh = self._fresh, []
+            if rows:
+                self._evidence.add(rows)
+
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(_KEEP_EVERY)
+                keep_now()
+                self._progress(done + finished, wanted)
+
+        async def work(worker: int) -> None:
+            nonlocal finished
+            while todo and not self.accounts.gave_up:
+                await pace.turn(worker)
+                if not todo or self.accounts.gave_up:
+                    break
+                index = todo.popleft()
+                found[index] = await self._converse(session, conversations[index], pace, worker)
+                finished += 1
+            pace.release_all()
+
+        keeper = asyncio.create_task(keep())
+        try:
+            async with session, asyncio.TaskGroup() as group:
+                for worker in range(pace.most):
+                    group.create_task(work(worker))
+        finally:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+            keep_now()
+            self._progress(done + finished, wanted)
+
+    async def _converse(
+        self, session: aiohttp.ClientSession, each: Conversation, pace: Pace, worker: int
+    ) -> list[EvidenceRow]:
+        rows: list[EvidenceRow] = []
+        messages: list[Mapping[str, str]] = []
+        for step in each.steps:
+            messages += step
+            body = self._body(each, messages)
+            key = self._key(body)
+            row = self._evidence.find([key]).get(key) if len(each.steps) > 1 else None
+            if row is None:
+                row = await self._ask(session, key, json.dumps(body).encode(), pace, worker)
+                if row is None:
+                    return []
+                self._fresh.append(row)
+            rows.append(row)
+            if row.text is None:
+                break
+            messages.append({"role": "assistant", "content": row.text})
+        return rows
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, key: str, body: bytes, pace: Pace, worker: int
+    ) -> EvidenceRow | None:
+        """The row of one request; None where asking was given up before it had an answer."""
+        endpoint, clock = self.endpoint, asyncio.get_running_loop().time
+        began, failures, attempts, reason = clock(), 0, 0, ""
+        while failures < endpoint.attempts:
+            if self.accounts.gave_up:
+                return None
+            attempts += 1
+            self.accounts.asked += 1
+            try:
+                reply = await self._attempt(session, body)
+            except _RefusedError as error:
+                self._in_a_row = 0
+                return EvidenceRow(request=key, text=None, error=str(error), attempts=attempts)
+            except _RetryError as error:
+                reason = error.reason
+                throttled = error.overloaded and clock() - began < endpoint.patience
+                failures += not throttled
+                self._failed(error, pace)
+                if failures < endpoint.attempts and not self._may_retry(throttled=throttled):
+                    break
+                if failures < endpoint.attempts:
+                    await asyncio.sleep(error.wait or _FIRST_WAIT * 2 ** min(attempts - 1, 6))
+                    await pace.turn(min(worker, int(pace.limit) - 1))
+            else:
+                pace.fine()
+                self._in_a_row = 0
+                return _row(key, reply, attempts=attempts, seconds=clock() - began)
+        return EvidenceRow(request=key, text=None, error=reason, attempts=attempts)
+
+    def _failed(self, error: _RetryError, pace: Pace) -> None:
+        if error.overloaded:
+            self.accounts.throttled += 1
+            pace.too_much(error.wait)
+        else:
+            self._in_a_row += 1
+            self.accounts.gave_up = self._in_a_row >= self.endpoint.give_up
+
+    def _may_retry(self, *, throttled: bool) -> bool:
+        """Whether the run's budget allows another attempt; waiting because the server asks for it is free."""
+        if throttled:
+            self.accounts.retried += 1
+            return True
+        if self._retries_left <= 0:
+            self.accounts.budget_spent = True
+            return False
+        self._retries_left -= 1
+        self.accounts.retried += 1
+        return True
+
+    async def _attempt(self, session: aiohttp.ClientSession, body: bytes) -> Reply:
+        address = self.endpoint.url.rstrip("/") + "/chat/completions"
+        try:
+            async with session.post(address, data=body, allow_redirects=False) as reply:
+                if reply.status in _OVERLOADED:
+                    wait = retry_after(reply.headers.get("Retry-After"), now=datetime.now(UTC))
+                    raise _RetryError(
+                        f"HTTP {reply.status}", overloaded=reply.status in _THROTTLED, wait=wait
+                    )
+                if reply.status != 200:
+                    raise _RefusedError(f"HTTP {reply.status}")
+                data = await _read(reply, self.endpoint.largest)
+                kind = reply.headers.get("Content-Type", "")
+        except TimeoutError as error:
+            raise _RetryError("timed out") from error
+        except aiohttp.ClientPayloadError as error:
+            raise _RetryError("the answer was cut off") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _RetryError("no connection") from error
+        try:
+            return read_reply(data, kind)
+        except WireError as error:
+            raise _RetryError(str(error)) from error
+
+
+def _row(key: str, reply: Reply, *, attempts: int, seconds: float) -> EvidenceRow:
+    return EvidenceRow(
+        request=key,
+        text=reply.text,
+        error=None,
+        attempts=attempts,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        seconds=seconds,
+        finish=reply.finish,
+        served=reply.served,
+    )
+
+
+async def _read(reply: aiohttp.ClientResponse, largest: int) -> bytes:
+    """The body, but never more of it than ``largest``."""
+    parts, size = [], 0
+    async for part in reply.content.iter_any():
+        size += len(part)
+        if size > largest:
+            reply.close()
+            raise _RefusedError(f"the answer is larger than {largest} bytes")
+        parts.append(part)
+    return b"".join(parts)
