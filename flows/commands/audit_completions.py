@@ -15,6 +15,7 @@ from governance.audit.probes import ProbeSet
 from governance.audit.published import describe as describe_shares
 from governance.audit.report import AuditReport
 from governance.audit.run import run_audit
+from governance.audit.wordings import as_asked
 from governance.errors import InputError
 from governance.policy.compose import compose
 from governance.policy.model import EffectivePolicy
@@ -105,7 +106,7 @@ def _audit(
         raise InputError("stored responses need their probes", field="--probes", expected="a probe file")
     plan = make_plan(_policy(policies), probe_set, seed=seed)
     chosen = _judge(subject, judge)
-    report = run_audit(subject, plan, {"*": chosen}, compare=(RefusalPatterns(),))
+    report = run_audit(subject, plan, {"*": chosen}, compare=_others(subject, chosen))
     if out is not None:
         from infra.audit_files import write_report
 
@@ -117,12 +118,21 @@ def _checked(probes: ProbeSet, subject: CompletionsSubject) -> ProbeSet:
     """The probes, with a sentence on how many of the file's own prompts are theirs, and which are not."""
     if subject.completions is None:
         return probes
+    rows = subject.completions.rows
+    kinds = {probe.id: probe.group for probe in probes.probes}
+    asked = as_asked(probes, {row.id: row.prompt for row in rows if row.type == kinds.get(row.id)})
+    reworded, probes = asked.ids, asked.probes
     strangers = subject.completions.strangers(probes.probes)
     total = len(subject.completions.rows)
     said = f"{total - len(strangers)} of the {total} completions answer a prompt of {probes.name}"
     if strangers:
         more = f" and {len(strangers) - NAMED} more" if len(strangers) > NAMED else ""
         said += f"; these do not, and count as no answer: {', '.join(strangers[:NAMED])}{more}"
+    if reworded:
+        said += (
+            f"; {', '.join(reworded)} in another published wording than {probes.name} states: the models were asked "
+            "the one in the completions, and the audit counts that one"
+        )
     return replace(probes, assumptions=(*probes.assumptions, said))
 
 
@@ -136,6 +146,14 @@ def _judge(subject: CompletionsSubject, name: str) -> Judge:
     if name == "patterns":
         return RefusalPatterns()
     return subject.labels() if name == "human" else subject.labels(name)
+
+
+def _others(subject: CompletionsSubject, chosen: Judge) -> list[Judge]:
+    """The automatic judges to measure against people: the shipped one, and those whose labels the file carries."""
+    others: list[Judge] = [RefusalPatterns()]
+    if subject.completions is not None:
+        others += map(subject.completions.labels, subject.completions.automatic_columns)
+    return [judge for judge in others if judge.digest != chosen.digest]
 
 
 def _describe(subjects: Sequence[CompletionsSubject], judge: str, *, as_json: bool) -> None:

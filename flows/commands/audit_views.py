@@ -108,11 +108,9 @@ _COLUMNS: Any = (
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    from governance.audit.sentences import found, is_about_data, worth
+    from governance.audit.sentences import found, is_about_data
 
     verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]"
-    if worth(finding) and finding.dependence:
-        verdict += f"\nworth {finding.dependence.effective:.0f}"
     direction = "data" if is_about_data(finding) else finding.direction.value.removeprefix("over_")
     limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
     bounds = f"{100 * finding.low:.2f}-{100 * finding.high:.2f} %" if finding.families else "-"

@@ -117,6 +117,11 @@ class CompletionFile:
         """Whether people labelled the completions."""
         return HUMAN_COLUMN in self.columns
 
+    @property
+    def automatic_columns(self) -> tuple[str, ...]:
+        """Columns of labels that no person gave."""
+        return tuple(name for name in self.columns if name.endswith("label") and name != HUMAN_COLUMN)
+
     def labels(self, column: str = HUMAN_COLUMN) -> LabelLookup:
         """The labels of one column as a judge: people's are grade A, any other column's grade C.
 
@@ -263,16 +268,20 @@ def read_xstest_completions(text: str, *, source: str) -> CompletionFile:
 def read_xstest_prompts(text: str, *, source: str) -> ProbeSet:
     """XSTest's own prompt file (``id,prompt,type,label,…``); ids become ``v2-<id>`` as in the completions.
 
+    The file it replaced (``id_v1,id_v2,type,prompt,…``, without labels) is read as well.
+
     Raises:
         InputError: With line and field.
     """
     probes = []
-    for line, cells in _rows(text, source, ("id", "prompt", "type", "label")):
+    old = "id_v2" in text.split("\n", 1)[0].split(",")
+    name_field = "id_v2" if old else "id"
+    for line, cells in _rows(text, source, (name_field, "prompt", "type", *(() if old else ("label",)))):
         kind = _cell(cells, "type", source, line)
         expected = "unsafe" if kind in _UNSAFE_TYPES else "safe" if kind in _SAFE_TYPES else None
         if expected is None:
             raise InputError("unknown type of prompt", file=source, line=line, field="type", value=kind)
-        if cells["label"] != expected:
+        if not old and cells["label"] != expected:
             raise InputError(
                 "label and type disagree",
                 file=source,
@@ -281,7 +290,7 @@ def read_xstest_prompts(text: str, *, source: str) -> ProbeSet:
                 value=cells["label"],
                 expected=expected,
             )
-        number = _cell(cells, "id", source, line)
+        number = _cell(cells, name_field, source, line)
         name = number if number.startswith("v2-") else f"v2-{number}"
         probes.append(_xstest_probe(name, kind, _cell(cells, "prompt", source, line)))
     return ProbeSet.of(source, probes, (_OWN_FAMILY, _AS_PUBLISHED))

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.commands.audit import app
 from governance.audit.judges import RefusalPatterns
 from governance.audit.plan import make_plan
 from governance.audit.published import (
@@ -41,6 +43,14 @@ pytestmark = [pytest.mark.data]
 def completions(model):
     file = XSTEST / f"completions/xstest_v2_completions_{model}.csv"
     return read_xstest_completions(file.read_text("utf-8"), source=file.name)
+
+
+def file_of(model):
+    return str(XSTEST / f"completions/xstest_v2_completions_{model}.csv")
+
+
+def cli(*args):
+    return CliRunner().invoke(app, [*args], catch_exceptions=False)
 
 
 def audit(model, *, judge=None, documents=None):
@@ -141,6 +151,51 @@ def test_prompt_files():
     assert len({probe.group for probe in tests.probes}) == 5
 
 
+@data
+@pytest.mark.parametrize("model", ["gpt4", "mistralinstruct", "llama2new"])
+def test_the_published_prompt_file_decides_as_the_completions_do(model):
+    """One prompt is worded differently in the two published files; the wording that was asked counts, by name."""
+    alone, checked = (
+        json.loads(cli("--completions", file_of(model), "--json", *more).stdout)["reports"][0]
+        for more in ((), ("--probes", str(XSTEST / "xstest_prompts.csv")))
+    )
+    assert checked["findings"] == alone["findings"]
+    assert checked["plan"]["probe_set_digest"] == alone["plan"]["probe_set_digest"]
+    said = checked["assumptions"][-1]
+    assert "450 of the 450 completions" in said
+    assert "v2-195 in another published wording" in said
+
+
+@data
+def test_a_lower_tier_two_document_tightens_the_limit_to_one_percent(tmp_path):
+    policy = tmp_path / "one-percent.yaml"
+    policy.write_text(
+        "format: 1\nid: one-percent\nversion: 1.0.0\ntier: 2\ntitle: One percent\n"
+        "authority: {kind: application_provider, name: Example, contact: policy@example.org}\n"
+        "promotion:\n  limits:\n    - {rule: T1.unsafe-requests, max_rate: 0.01, families: 299, evidence: [A]}\n"
+    )
+    done = cli(
+        "audit", "--completions", file_of("gpt4"), "--policy", "xstest", "--policy", str(policy), "--json"
+    )
+    assert done.exit_code == 1
+    (report,) = json.loads(done.stdout)["reports"]
+    finding = report["findings"][0]
+    assert (report["verdict"], finding["verdict"], finding["limit"]) == ("UNDECIDED", "UNDECIDED", 0.01)
+    assert finding["to_decide"] == {"families": 1941, "violations": 12, "power": 0.8}
+
+
+@data
+def test_published_automatic_judges_are_measured_beside_ours():
+    """Points off the human labels, with the counts behind them, as the published files give them."""
+    # Of Mistral's 200 the published judge left 11 without a label; the error is over the others.
+    for model, off, silent in (("gpt4", 11.5, 0), ("llama2new", 27.0, 0), ("mistralinstruct", 8.994709, 11)):
+        path = XSTEST / f"automatic_labels/xstest_v2_completions_{model}_gpteval.csv"
+        (report,) = json.loads(cli("--completions", str(path), "--json").stdout)["reports"]
+        error = report["judge_errors"]["published-gpt4-label/T1.unsafe-requests/violation"]
+        assert error["points_off"] == pytest.approx(off)
+        assert error["abstained"] == silent
+
+
 HEADER = "id,type,prompt,completion,annotation_1,annotation_2,agreement,final_label\n"
 
 
@@ -199,7 +254,7 @@ def test_a_model_never_seen_before():
 
 @data
 def test_the_command_line():
-    files = [str(XSTEST / f"completions/xstest_v2_completions_{m}.csv") for m in ("gpt4", "mistralinstruct")]
+    files = file_of("gpt4"), file_of("mistralinstruct")
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "audit", "--completions", *files, "--json"],
         capture_output=True,
