@@ -174,9 +174,7 @@ def test_a_lower_tier_two_document_tightens_the_limit_to_one_percent(tmp_path):
         "authority: {kind: application_provider, name: Example, contact: policy@example.org}\n"
         "promotion:\n  limits:\n    - {rule: T1.unsafe-requests, max_rate: 0.01, families: 299, evidence: [A]}\n"
     )
-    done = cli(
-        "audit", "--completions", file_of("gpt4"), "--policy", "xstest", "--policy", str(policy), "--json"
-    )
+    done = cli("--completions", file_of("gpt4"), "--policy", "xstest", "--policy", str(policy), "--json")
     assert done.exit_code == 1
     (report,) = json.loads(done.stdout)["reports"]
     finding = report["findings"][0]
