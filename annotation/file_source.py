@@ -13,7 +13,7 @@ from annotation.decode import judgement_id
 from annotation.events import EventKind, EventPage, RawEvent
 from annotation.importers.rows import FileJudgement, Import
 from annotation.ports import KnownEvents
-from annotation.records import JudgementKind, Outcome, Source
+from annotation.records import Outcome, Source
 
 __all__ = ["FileSource"]
 
@@ -76,27 +76,29 @@ def _event(judgement: FileJudgement, *, site: str, revision: int) -> RawEvent:
 
 def _row(judgement: FileJudgement, *, site: str) -> dict[str, Any]:
     """A ``JUDGEMENTS`` row; a preference of unstated strength has none, a tie has strength 0."""
+    outcome = judgement.outcome
+    scores = [{"candidate": c, "attribute": a, "score": s} for c, a, s in judgement.scores]
     return {
         "judgement": judgement_id(site, Source.FILE, judgement.ref),
         "item": judgement.item,
         "item_digest": judgement.item_digest,
         "annotator": judgement.annotator,
         "site": site,
-        "kind": str(JudgementKind.PAIRWISE),
+        "kind": str(judgement.kind),
         "shown": list(judgement.shown),
-        "outcome": str(judgement.outcome),
+        "outcome": None if outcome is None else str(outcome),
         "preferred": judgement.preferred,
-        "strength": 0 if judgement.outcome is Outcome.TIE else None,
-        "scores": None,
+        "strength": 0 if outcome is Outcome.TIE else judgement.strength,
+        "scores": scores or None,
         "ranking": None,
-        "rationale": None,
+        "rationale": judgement.rationale,
         "presentation": None,
         "config_digest": None,
         "policy_digest": None,
-        "consent": None,
+        "consent": judgement.consent,
         "presented_at": None,
-        "submitted_at": None,
-        "seconds": None,
+        "submitted_at": judgement.submitted_at,
+        "seconds": judgement.seconds,
         "source": str(Source.FILE),
         "source_ref": judgement.ref,
         "simulated": False,

@@ -103,7 +103,11 @@ ITEMS: Final = pa.schema(
         _column("item", pa.string(), "opaque id: i- and the first 24 hex characters of the digest"),
         _column("digest", pa.string(), "SHA-256 of prompt, candidates, language, topic, origin and licence"),
         _column("prompt", pa.list_(_TURN), "conversation up to the answers, oldest turn first"),
-        _column("candidates", pa.list_(_CANDIDATE), "two or more answers in canonical order"),
+        _column(
+            "candidates",
+            pa.list_(_CANDIDATE),
+            "answers in canonical order; two or more where they are compared",
+        ),
         _column("language", pa.string(), "BCP 47 tag, or und where the origin does not say"),
         _column("topic", pa.string(), "topic named by the origin", nullable=True),
         _column("origin", pa.string(), "data set the item comes from"),

@@ -17,7 +17,7 @@ from annotation.importers import Import
 from annotation.ports import ObjectStore
 from annotation.records import ITEMS, table
 from governance.digest import canonical
-from infra import catalogue, collected
+from infra import catalogue, collected, people
 from infra.database import Database
 from infra.events import write_events
 
@@ -34,11 +34,13 @@ class Stored:
         object: Digest of the tree with the items and the refusals.
         new_items: Items that were not there before.
         new_judgements: Judgements that were not there before.
+        annotators: People that the file describes.
     """
 
     object: str
     new_items: int
     new_judgements: int
+    annotators: int = 0
 
 
 def store_import(
@@ -69,16 +71,28 @@ def store_import(
         file_name=imported.file_name,
         file_digest=imported.file_digest,
         read=imported.read,
-        imported=len(imported.items),
+        imported=imported.imported,
         refused=len(imported.refused),
         object=tree,
         at=now,
     )
     new_items = catalogue.add_items(db, imported.items, record)
+    people.add_profiles(
+        db,
+        [
+            {**asdict(answer), "status": str(answer.status), "site": site, "simulated": False}
+            for answer in imported.profiles
+        ],
+    )
     new_judgements = 0
     if judgements:
         source = FileSource(site, imported)
         held = collected.known(db, site, source.name)
         for page in source.pages(collected.cursor(db, site, source.name), held):
             new_judgements += write_events(store, db, page, site=site, source=source.name, now=now)
-    return Stored(object=tree, new_items=new_items, new_judgements=new_judgements)
+    return Stored(
+        object=tree,
+        new_items=new_items,
+        new_judgements=new_judgements,
+        annotators=len({answer.annotator for answer in imported.profiles}),
+    )

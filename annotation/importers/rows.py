@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from annotation.records import Outcome
+from annotation.records import AnswerStatus, JudgementKind, Outcome
 from governance.digest import digest_bytes
 from governance.errors import InputError
 
 __all__ = [
     "FileJudgement",
+    "FileProfile",
     "Import",
     "Refusal",
     "RowError",
     "Rows",
     "decode_text",
+    "json_lines",
+    "number_of",
     "parse_json",
     "require_columns",
     "text_of",
+    "time_of",
 ]
 
 
@@ -39,7 +45,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileJudgement:
-    """One annotator's pairwise answer on one item, as the file states it.
+    """One annotator's answer on one item, as the file states it.
 
     Attributes:
         item: Item judged.
@@ -47,9 +53,16 @@ class FileJudgement:
         annotator: Pseudonym; what the origin says of the person is nothing.
         shown: Candidate ids in the order of the file.
         raw: What the file says, positional.
-        outcome: The answer; None where it cannot be read.
+        outcome: The pairwise answer; None where it cannot be read, or is of another kind.
         preferred: Candidate id where the outcome is ``prefers``.
         problem: Why the answer cannot be read; None otherwise.
+        kind: The form of the answer.
+        strength: Pairwise: -3 to 3 in canonical order, where the file says so.
+        scores: Rating and attributes: ``(candidate, attribute, score)``, each score from 1 to 100.
+        rationale: The annotator's own words.
+        consent: Consent that the judgement was given under, as the mapping of the file names it.
+        submitted_at: When, as ISO 8601 text with an offset.
+        seconds: Time spent, seconds.
     """
 
     item: str
@@ -60,6 +73,13 @@ class FileJudgement:
     outcome: Outcome | None = None
     preferred: str | None = None
     problem: str | None = None
+    kind: JudgementKind = JudgementKind.PAIRWISE
+    strength: int | None = None
+    scores: tuple[tuple[str, str, float], ...] = ()
+    rationale: str | None = None
+    consent: str | None = None
+    submitted_at: str | None = None
+    seconds: float | None = None
 
     @property
     def ref(self) -> str:
@@ -68,8 +88,27 @@ class FileJudgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileProfile:
+    """One answer of one annotator to one question of the origin's codebook.
+
+    Attributes:
+        annotator: Pseudonym, as the judgements carry it.
+        codebook: ``id@version`` of the codebook that the mapping leads to.
+        field: Codebook field.
+        status: Answered, or the typed reason why not.
+        value: Category id where answered.
+    """
+
+    annotator: str
+    codebook: str
+    field: str
+    status: AnswerStatus
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """A file as it was read. INVARIANT: ``read == len(items) + len(refused)``.
+    """A file as it was read. INVARIANT: ``read == imported + len(refused)``.
 
     Attributes:
         origin: Data set, as the items name it.
@@ -79,6 +118,8 @@ class Import:
         judgements: The judgements in it, in the order of the file.
         refused: Rows that were not imported.
         read: Rows in the file.
+        profiles: What the file says of the people, in its order.
+        taken: Rows imported, where a row is not an item; None where each is.
     """
 
     origin: str
@@ -88,10 +129,17 @@ class Import:
     judgements: Sequence[FileJudgement]
     refused: Sequence[Refusal]
     read: int
+    profiles: Sequence[FileProfile] = ()
+    taken: int | None = None
 
     def __post_init__(self) -> None:
-        if self.read != len(self.items) + len(self.refused):
-            raise ValueError(f"{self.read} rows read, {len(self.items)} + {len(self.refused)} accounted for")
+        if self.read != self.imported + len(self.refused):
+            raise ValueError(f"{self.read} rows read, {self.imported} + {len(self.refused)} accounted for")
+
+    @property
+    def imported(self) -> int:
+        """Rows that were imported."""
+        return len(self.items) if self.taken is None else self.taken
 
 
 class RowError(Exception):
@@ -174,6 +222,32 @@ def parse_json(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
 
 
+def json_lines(data: bytes, *, name: str) -> list[tuple[str, Any]]:
+    """``(place, value)`` of every line that is not blank; a line that is not JSON is a ``RowError`` value.
+
+    Raises:
+        InputError: The file is empty, not UTF-8, or a JSON array.
+    """
+    text = decode_text(data, name=name)
+    if text.lstrip().startswith("["):
+        raise InputError("a JSON array", file=name, line=1, expected="JSON Lines: one object a line")
+    # Only \n and \r\n end a line: JSON texts may hold other line separators (U+2028) as they are.
+    return [
+        (f"line {number}", _parsed(line))
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip()
+    ]
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return parse_json(line)
+    except json.JSONDecodeError as error:
+        return RowError(f"not JSON: {error.msg} (column {error.colno})")
+    except RecursionError:
+        return RowError("JSON nested too deeply")
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: set[str] = set()
     for key, _ in pairs:
@@ -230,3 +304,24 @@ def text_of(row: Mapping[str, Any], column: str) -> str:
     except UnicodeEncodeError as error:
         raise RowError(f"{column} holds half a surrogate pair") from error
     return value
+
+
+def number_of(row: Mapping[str, Any], column: str) -> float:
+    """The number in a column.
+
+    Raises:
+        RowError: There is none, or it is not finite.
+    """
+    value = row.get(column)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise RowError(f"{column} is {json.dumps(value, default=str)[:80]}, not a number")
+    return float(value)
+
+
+def time_of(value: Any) -> str | None:
+    """A time as ISO 8601 text in UTC; None where the file gives none, or none with an offset."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment.astimezone(UTC).isoformat()

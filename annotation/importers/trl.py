@@ -11,7 +11,6 @@ the answers were shown either, the canonical order, which does not depend on the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from itertools import takewhile
@@ -22,14 +21,12 @@ from annotation.importers.rows import (
     Import,
     RowError,
     Rows,
-    decode_text,
-    parse_json,
+    json_lines,
     require_columns,
     text_of,
 )
 from annotation.records import Outcome, make_item
 from governance.digest import digest
-from governance.errors import InputError
 
 __all__ = ["ANNOTATOR", "read_trl"]
 
@@ -54,30 +51,13 @@ def read_trl(
     Raises:
         InputError: The file is empty, not UTF-8, a JSON array, or has other columns.
     """
-    text = decode_text(data, name=name)
-    if text.lstrip().startswith("["):
-        raise InputError("a JSON array", file=name, line=1, expected="JSON Lines: one object a line")
-    # Only \n and \r\n end a line: JSON texts may hold other line separators (U+2028) as they are.
-    lines = [
-        (f"line {number}", _parsed(line))
-        for number, line in enumerate(text.split("\n"), start=1)
-        if line.strip()
-    ]
+    lines = json_lines(data, name=name)
     if any(isinstance(row, dict) for _, row in lines):
         require_columns((row for _, row in lines), ("chosen", "rejected"), name=name)
     found = Rows(origin=origin, file_name=name, data=data)
     for place, row in lines:
         found.add(place, partial(_row, row, place, origin, licence, language))
     return found.finish()
-
-
-def _parsed(line: str) -> Any:
-    try:
-        return parse_json(line)
-    except json.JSONDecodeError as error:
-        return RowError(f"not JSON: {error.msg} (column {error.colno})")
-    except RecursionError:
-        return RowError("JSON nested too deeply")
 
 
 def _row(

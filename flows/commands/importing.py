@@ -13,7 +13,7 @@ import typer
 from governance.errors import InputError
 
 if TYPE_CHECKING:
-    from annotation.importers import Import
+    from annotation.importers import Import, ProfileMapping
     from infra.importing import Stored
 
 __all__ = ["app"]
@@ -23,6 +23,9 @@ app = typer.Typer(no_args_is_help=True, help="Import items and judgements from f
 _SHOWN = 5
 
 File = Annotated[Path, typer.Argument(help="The file to read.", metavar="PATH")]
+Mapping = Annotated[
+    Path | None, typer.Option("--mapping", help="Codebook mapping (YAML) instead of the shipped one.")
+]
 Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
 Site = Annotated[str | None, typer.Option(help="Site to record the judgements under; the first by default.")]
 ItemsOnly = Annotated[bool, typer.Option("--items-only", help="Leave the judgements of the file out.")]
@@ -69,6 +72,96 @@ def trl(
     _import(imported, home, site, items_only, queue, strict, as_json)
 
 
+@app.command()
+def prism(
+    path: Annotated[
+        Path, typer.Argument(help="Folder with survey, conversations and utterances (.jsonl).", metavar="DIR")
+    ],
+    mapping: Mapping = None,
+    home: Home = None,
+    site: Site = None,
+    items_only: ItemsOnly = False,
+    queue: Queue = False,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """The PRISM alignment data set: people, their conversations, a rating of every answer."""
+    from annotation.importers import read_prism
+    from annotation.importers.prism import FILES
+
+    files = {name: _bytes(path / name) for name in FILES}
+    imported = read_prism(files, name=path.name, mapping=_mapping("prism", mapping))
+    _import(imported, home, site, items_only, queue, strict, as_json)
+
+
+@app.command()
+def dices(
+    path: File,
+    mapping: Mapping = None,
+    home: Home = None,
+    site: Site = None,
+    items_only: ItemsOnly = False,
+    queue: Queue = False,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """DICES 350 or 990 (CSV): many documented raters on the safety of each conversation."""
+    from annotation.importers import read_dices
+
+    imported = read_dices(_bytes(path), name=path.name, mapping=_mapping("dices", mapping))
+    _import(imported, home, site, items_only, queue, strict, as_json)
+
+
+@app.command()
+def hh_rlhf(
+    path: File,
+    home: Home = None,
+    site: Site = None,
+    items_only: ItemsOnly = False,
+    queue: Queue = False,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """HH-RLHF (JSON Lines, also .gz): the prompt is what chosen and rejected share at their beginning."""
+    from annotation.importers import read_hh_rlhf
+
+    _import(read_hh_rlhf(_bytes(path), name=path.name), home, site, items_only, queue, strict, as_json)
+
+
+@app.command()
+def label_studio(
+    path: File,
+    origin: Annotated[str | None, typer.Option(help="Name of the data set; the file's by default.")] = None,
+    mapping: Mapping = None,
+    home: Home = None,
+    site: Site = None,
+    items_only: ItemsOnly = False,
+    queue: Queue = False,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """A JSON export of a Label Studio project with pairs; other columns and labels by --mapping."""
+    from annotation.importers import read_label_studio
+
+    imported = read_label_studio(
+        _bytes(path),
+        name=path.name,
+        origin=origin or path.stem,
+        mapping=_mapping("label-studio", mapping),
+    )
+    _import(imported, home, site, items_only, queue, strict, as_json)
+
+
+def _mapping(name: str, path: Path | None) -> ProfileMapping:
+    from annotation.importers import parse_mapping
+    from annotation.importers.rows import decode_text
+    from infra.mapping_files import shipped_mapping
+
+    if path is None:
+        return shipped_mapping(name)
+    return parse_mapping(decode_text(_bytes(path), name=str(path)), name=str(path))
+
+
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -86,7 +179,7 @@ def _import(
     as_json: bool,
 ) -> None:
     refused = len(imported.refused)
-    if not imported.items or (strict and refused):
+    if not imported.imported or (strict and refused):
         first = imported.refused[0]
         raise InputError(
             f"nothing was imported: {refused} of {imported.read} rows refused; the first: {first.reason}",
@@ -121,7 +214,9 @@ def _document(imported: Import, stored: Stored, site: str) -> dict[str, object]:
         "origin": imported.origin,
         "site": site,
         "read": imported.read,
-        "imported": len(imported.items),
+        "imported": imported.imported,
+        "items": len(imported.items),
+        "annotators": stored.annotators,
         "refused": len(imported.refused),
         "judgements": len(imported.judgements),
         "new_items": stored.new_items,
@@ -140,8 +235,11 @@ def _print(imported: Import, stored: Stored, site: str) -> None:
     for heading in ("rows", "count", "new"):
         table.add_column(heading, justify="left" if heading == "rows" else "right")
     table.add_row("read", f"{imported.read:,}", "")
-    table.add_row("imported as items", f"{len(imported.items):,}", f"{stored.new_items:,}")
+    table.add_row("imported", f"{imported.imported:,}", "")
     table.add_row("refused", f"{len(imported.refused):,}", "")
+    table.add_row("items", f"{len(imported.items):,}", f"{stored.new_items:,}")
+    if stored.annotators:
+        table.add_row("documented people", f"{stored.annotators:,}", "")
     table.add_row(f"judgements (site {site})", f"{len(imported.judgements):,}", f"{stored.new_judgements:,}")
     console = Console()
     console.print(table)

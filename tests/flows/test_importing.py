@@ -212,3 +212,35 @@ def test_a_killed_import_is_completed_by_the_next(run: Run, file: Path, tmp_path
         assert events_digest(db) == undisturbed(file, tmp_path / "clean")
     assert len(list(store.list("imports"))) == 1
     assert len(list(store.list("raw/main"))) == 1
+
+
+def test_people_are_imported_with_their_answers(run: Run, tmp_path: Path) -> None:
+    from infra import people
+    from tests.annotation.test_importers_people import conversation, lines, person, utterances
+
+    folder = tmp_path / "prism"
+    folder.mkdir()
+    talk = conversation(1, 1)
+    (folder / "survey.jsonl").write_bytes(lines(person(1), person(2, consent="No")))
+    (folder / "conversations.jsonl").write_bytes(lines(talk))
+    (folder / "utterances.jsonl").write_bytes(lines(*utterances(talk)))
+    code, out, _ = run("prism", str(folder), "--json")
+    first = json.loads(out)
+    assert code == 0
+    assert {name: first[name] for name in ("read", "imported", "refused", "items", "annotators")} == {
+        "read": 8,
+        "imported": 7,
+        "refused": 1,
+        "items": 2,
+        "annotators": 1,
+    }
+    assert first["refusals"] == [
+        {"place": "survey.jsonl line 2", "reason": "no consent: consent is 'No'"},
+    ]
+    with Database(f"sqlite:///{tmp_path / 'home' / 'platform.db'}", now=NOW) as db:
+        known = people.profiles(db, "main")
+    assert {row["annotator"] for row in known} == {"prism-user1"}
+    assert {row["field"]: row["value"] for row in known}["gender"] == "non_binary"
+    again = json.loads(run("prism", str(folder), "--json")[1])
+    assert (again["new_items"], again["new_judgements"]) == (0, 0)
+    assert run("prism", str(tmp_path), "--json")[0] == 2
