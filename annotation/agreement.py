@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotation.patterns import Counts, PatternHistogram
+from governance.errors import RecordError
 
 __all__ = [
     "Coefficient",
@@ -84,8 +85,11 @@ def distance_matrix(
     """
     width = len(histogram.categories)
     if width > MAX_MATRIX_CATEGORIES:
-        raise ValueError(
-            f"{width} different values are too many for a matrix of distances; use the interval level or bin them"
+        raise RecordError(
+            "too many different values for a table of distances",
+            field="value",
+            value=width,
+            expected=f"at most {MAX_MATRIX_CATEGORIES}, or the nominal, ordinal or interval level",
         )
     if not isinstance(distance, Level):
         table = np.array(

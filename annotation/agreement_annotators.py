@@ -9,26 +9,37 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from annotation.agreement import Distance, Level, distance_matrix, expected, midranks
+from annotation.agreement import Distance, Level, expected, midranks
 from annotation.agreement_bootstrap import Interval, percentile_interval
-from annotation.patterns import Categories, PatternHistogram, histogram
+from annotation.cross_pairs import Form, form_of, own_sum
+from annotation.patterns import Categories, Counts, PatternHistogram, histogram
 
 __all__ = ["annotator_interval", "disagreement_by_item"]
 
 
-def _pairs(
-    table: NDArray[np.float64], distance: Distance, values: PatternHistogram, margins: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """(I,) sum over ordered pairs of judgements of an item of their distance, for weighted counts (I, C)."""
-    totals = table.sum(axis=1)
-    if distance is Level.NOMINAL:
-        return np.asarray(totals**2 - (table**2).sum(axis=1))
-    if distance in (Level.ORDINAL, Level.INTERVAL):
-        points = midranks(margins) if distance is Level.ORDINAL else values.values
-        points = points - points.mean()
-        return np.asarray(2 * (totals * (table @ points**2) - (table @ points) ** 2))
-    return np.asarray(((table @ distance_matrix(values, distance, margins)) * table).sum(axis=1))
+class _Cells:
+    """The (item, category) cells that occur, for sums per item with a weight per judgement."""
+
+    def __init__(
+        self, items: NDArray[np.int64], codes: NDArray[np.int64], *, n_items: int, plain: PatternHistogram
+    ) -> None:
+        self.items, self.n_items, self.width = items, n_items, len(plain.categories)
+        self.plain = plain
+        cells, self.cell = np.unique(items * self.width + codes, return_inverse=True)
+        self.row, self.column = cells // self.width, cells % self.width
+        self.start = np.searchsorted(self.row, np.arange(n_items + 1))
+
+    def counts(self, weight: NDArray[np.float64]) -> Counts:
+        """(n_items, C) sparse weighted counts."""
+        data = np.bincount(self.cell, weights=weight, minlength=len(self.row))
+        return sparse.csr_array((data, self.column, self.start), shape=(self.n_items, self.width))
+
+
+def _ordinal(margins: NDArray[np.float64]) -> Form:
+    ranks = midranks(margins)
+    return Form(points=ranks - ranks.mean())
 
 
 def annotator_interval(
@@ -65,24 +76,24 @@ def annotator_interval(
     """
     if n_annotators < 2 or len(items) == 0:
         return Interval(low=None, high=None, confidence=confidence, replicates=0, undefined=0)
-    width = len(categories)
     values = histogram(items, codes, n_items=n_items, categories=categories)
+    cells = _Cells(items, codes, n_items=n_items, plain=values)
+    fixed = None if distance is Level.ORDINAL else form_of(distance, values, np.zeros(len(categories)))
     generator = np.random.default_rng(seed)
     found = np.full(replicates, np.nan)
-    cells = items * width + codes
     for replicate in range(replicates):
         drawn = np.bincount(generator.integers(0, n_annotators, size=n_annotators), minlength=n_annotators)
         weight = drawn[annotators].astype(np.float64)
-        table = np.bincount(cells, weights=weight, minlength=n_items * width).reshape(n_items, width)
-        totals = table.sum(axis=1)
+        totals = np.bincount(items, weights=weight, minlength=n_items)
         distinct = totals**2 - np.bincount(items, weights=weight**2, minlength=n_items)
         used = distinct > 0
-        margins = table[used].sum(axis=0)
+        counts = cells.counts(weight)
+        margins = np.asarray(used.astype(np.float64) @ counts, dtype=np.float64)
         chance = float(expected(margins, distance, values))
         if chance <= 0:
             continue
-        pairs = _pairs(table[used], distance, values, margins)
-        observed = float((totals[used] / distinct[used] * pairs).sum())
+        pairs = own_sum(counts, fixed or _ordinal(margins))
+        observed = float((totals[used] / distinct[used] * pairs[used]).sum())
         found[replicate] = 1 - observed * (margins.sum() - 1) / chance
     return percentile_interval(found, confidence=confidence)
 
@@ -100,14 +111,12 @@ def disagreement_by_item(
     Nominal: the share of disagreeing pairs. Interval: twice the variance. Worked: judgements 1, 1, 2 on an
     item disagree in 4 of 6 ordered pairs.
     """
-    width = len(categories)
-    table = (
-        np.bincount(items * width + codes, minlength=n_items * width).reshape(n_items, width).astype(float)
-    )
-    totals = table.sum(axis=1)
     values = histogram(items, codes, n_items=n_items, categories=categories)
+    counts = _Cells(items, codes, n_items=n_items, plain=values).counts(np.ones(len(items)))
+    totals = np.bincount(items, minlength=n_items).astype(np.float64)
     used = totals >= 2
+    margins = np.asarray(used.astype(np.float64) @ counts, dtype=np.float64)
     result = np.full(n_items, np.nan)
-    pairs = _pairs(table[used], distance, values, table[used].sum(axis=0))
-    result[used] = pairs / (totals[used] * (totals[used] - 1))
+    pairs = own_sum(counts, form_of(distance, values, margins))
+    result[used] = pairs[used] / (totals[used] * (totals[used] - 1))
     return result

@@ -10,23 +10,18 @@ Prabhakaran et al. (2024), GRASP, doi:10.18653/v1/2024.naacl-long.190 (in-group 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
-from annotation.agreement import (
-    Coefficient,
-    Distance,
-    Level,
-    alpha,
-    distance_matrix,
-    midranks,
-)
+from annotation.agreement import Coefficient, Distance, Level, alpha
 from annotation.agreement_bootstrap import Interval, alpha_replicates, percentile_interval, resamples
+from annotation.cross_pairs import Form, cross_sum, form_of
 from annotation.patterns import Categories, Counts, PatternHistogram, histogram
 
-__all__ = ["GroupAgreement", "cross_kappa", "group_agreement"]
+__all__ = ["GroupAgreement", "border_agreement", "cross_kappa", "group_agreement", "inside_of", "joint_of"]
 
 NO_SHARED_ITEM = "no item was judged both inside and outside the group"
 
@@ -42,8 +37,9 @@ class GroupAgreement:
         across_interval: Its interval.
         difference: inside - across, None if either is undefined.
         difference_interval: Its interval at the stated confidence.
-        simultaneous: Its interval at 1 - (1 - confidence) / G for G groups (Bonferroni), to be read when
-            several groups are compared at once.
+        simultaneous: Its interval at 1 - (1 - confidence) / G for G comparisons (Bonferroni), to be read when
+            several groups are compared at once. So far in the tails few replicates lie: it is the hull of the
+            percentile interval and the normal one with the replicates' standard deviation.
         shared_items: Items judged by somebody inside and somebody outside.
     """
 
@@ -66,7 +62,7 @@ class _Border:
     sizes: NDArray[np.float64]  # R + S
     inside: Counts
     outside: Counts
-    table: NDArray[np.float64]
+    form: Form
 
 
 def _border(joint: PatternHistogram, plain: PatternHistogram, distance: Distance) -> _Border:
@@ -78,22 +74,15 @@ def _border(joint: PatternHistogram, plain: PatternHistogram, distance: Distance
     inside, outside, r, s = inside[rows], outside[rows], r[rows], s[rows]
     # The ordinal distance ranks by all judgements on these items and stays fixed under resampling.
     margins = np.asarray(joint.items[rows] @ (inside + outside), dtype=np.float64)
-    if distance is Level.ORDINAL:
-        ranks = midranks(margins)
-        table = (ranks[:, None] - ranks[None, :]) ** 2
-    else:
-        table = distance_matrix(plain, distance, margins)
-    pairs = np.empty(len(rows))
-    for start in range(0, len(rows), 4096):
-        part = slice(start, start + 4096)
-        pairs[part] = np.asarray(inside[part].multiply(outside[part] @ table).sum(axis=1))
+    form = form_of(distance, plain, margins)
+    pairs = cross_sum(inside, outside, form)
     return _Border(
         rows=rows,
         disagreement=(r + s) / (r * s) * pairs,
         sizes=r + s,
         inside=inside,
         outside=outside,
-        table=table,
+        form=form,
     )
 
 
@@ -104,7 +93,7 @@ def _kappa_replicates(border: _Border, weights: NDArray[np.float64]) -> NDArray[
     used = weights[:, border.rows]
     inside = np.asarray(used @ border.inside, dtype=np.float64)
     outside = np.asarray(used @ border.outside, dtype=np.float64)
-    chance = ((inside @ border.table) * outside).sum(axis=1)
+    chance = cross_sum(inside, outside, border.form)
     defined = chance > 0
     observed = (used @ border.disagreement)[defined] / (used @ border.sizes)[defined]
     pairs = inside.sum(axis=1)[defined] * outside.sum(axis=1)[defined]
@@ -137,6 +126,26 @@ def cross_kappa(
     return Coefficient(value=value)
 
 
+def joint_of(
+    items: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    member: NDArray[np.bool_],
+    *,
+    n_items: int,
+    categories: Categories,
+) -> PatternHistogram:
+    """Patterns over 2C columns, (0, value) inside the group and (1, value) outside; parts merge by addition."""
+    sides: Categories = tuple((side, value) for side in (0, 1) for value in categories)
+    return histogram(items, codes + np.where(member, 0, len(categories)), n_items=n_items, categories=sides)
+
+
+def inside_of(joint: PatternHistogram, categories: Categories, *, least: int = 1) -> PatternHistogram:
+    """The group's own patterns, for items with ``least`` judgements inside; equal rows are not joined."""
+    counts = joint.counts[:, : len(categories)]
+    some = np.flatnonzero(np.asarray(counts.sum(axis=1)) >= least)
+    return PatternHistogram(categories=categories, counts=counts[some], items=joint.items[some])
+
+
 def group_agreement(
     items: NDArray[np.int64],
     codes: NDArray[np.int64],
@@ -164,16 +173,30 @@ def group_agreement(
         confidence: Nominal coverage.
         groups: Number of groups compared at once, for the simultaneous interval.
     """
-    width = len(categories)
-    joint = histogram(
-        items,
-        codes + np.where(member, 0, width),
-        n_items=n_items,
-        categories=tuple(float(column) for column in range(2 * width)),
+    return border_agreement(
+        joint_of(items, codes, member, n_items=n_items, categories=categories),
+        categories,
+        distance=distance,
+        replicates=replicates,
+        seed=seed,
+        confidence=confidence,
+        groups=groups,
     )
-    counts = joint.counts[:, :width]
-    several = np.flatnonzero(np.asarray(counts.sum(axis=1)) >= 2)
-    within = PatternHistogram(categories=categories, counts=counts[several], items=joint.items[several])
+
+
+def border_agreement(
+    joint: PatternHistogram,
+    categories: Categories,
+    *,
+    distance: Distance = Level.NOMINAL,
+    replicates: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    groups: int = 1,
+) -> GroupAgreement:
+    """The same from patterns over 2C columns (:func:`joint_of`)."""
+    several = np.flatnonzero(np.asarray(joint.counts[:, : len(categories)].sum(axis=1)) >= 2)
+    within = inside_of(joint, categories, least=2)
     border = _border(joint, within, distance)
     inside_values: list[NDArray[np.float64]] = [np.zeros(0)]
     across_values: list[NDArray[np.float64]] = [np.zeros(0)]
@@ -183,16 +206,27 @@ def group_agreement(
     inside_all, across_all = np.concatenate(inside_values), np.concatenate(across_values)
     inside = alpha(within, distance)
     across = cross_kappa(joint, within, distance)
-    both = inside.value is not None and across.value is not None
+    difference = None
+    if inside.value is not None and across.value is not None:
+        difference = inside.value - across.value
     return GroupAgreement(
         inside=inside,
         inside_interval=percentile_interval(inside_all, confidence=confidence),
         across=across,
         across_interval=percentile_interval(across_all, confidence=confidence),
-        difference=inside.value - across.value if both else None,  # type: ignore[operator]
+        difference=difference,
         difference_interval=percentile_interval(inside_all - across_all, confidence=confidence),
-        simultaneous=percentile_interval(
-            inside_all - across_all, confidence=1 - (1 - confidence) / max(1, groups)
-        ),
+        simultaneous=_simultaneous(inside_all - across_all, difference, confidence=confidence, groups=groups),
         shared_items=int(joint.items[border.rows].sum()),
     )
+
+
+def _simultaneous(
+    replicates: NDArray[np.float64], difference: float | None, *, confidence: float, groups: int
+) -> Interval:
+    at = 1 - (1 - confidence) / max(1, groups)
+    found = percentile_interval(replicates, confidence=at)
+    if difference is None or found.low is None or found.high is None:
+        return found
+    reach = float(ndtri(1 - (1 - at) / 2) * np.nanstd(replicates))
+    return replace(found, low=min(found.low, difference - reach), high=max(found.high, difference + reach))

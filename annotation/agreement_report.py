@@ -7,27 +7,23 @@ to compare by. The command line, the release and the tracking all read this repo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from scipy import sparse
 
 from annotation.agreement import Coefficient, Level, ac1, alpha, fleiss_kappa, percent_agreement
 from annotation.agreement_annotators import annotator_interval, disagreement_by_item
 from annotation.agreement_bootstrap import Interval, alpha_interval
-from annotation.agreement_groups import GroupAgreement, group_agreement
+from annotation.agreement_groups import GroupAgreement, border_agreement, inside_of
+from annotation.agreement_tally import MISSING, GroupTally, Tally, code, tally
 from annotation.cohen import PairKappa, cohen_kappas
-from annotation.patterns import Categories, PatternHistogram, histogram
-from governance.errors import RecordError
+from annotation.cross_pairs import form_of, own_sum
+from annotation.patterns import PatternHistogram
 
-__all__ = ["MISSING", "AgreementReport", "GroupReport", "assess"]
-
-MISSING: Final = "(missing)"
-MAX_COHEN: Final = 12
-_SPREAD: Final = 4
-_FEW: Final = 1024
+__all__ = ["MISSING", "AgreementReport", "GroupReport", "assess", "report_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +75,7 @@ class AgreementReport:
     cohen: tuple[PairKappa, ...]
     by: Mapping[str, Mapping[str, GroupReport]]
     histogram: PatternHistogram
+    comparisons: int = 0
     annotator_interval: Interval | None = None
     disputed: tuple[DisputedItem, ...] = ()
 
@@ -105,6 +102,7 @@ class AgreementReport:
                 {"item": item.item, "judgements": item.judgements, "disagreement": item.disagreement}
                 for item in self.disputed
             ],
+            "comparisons": self.comparisons,
             "confidence": self.interval.confidence,
             "bootstrap": self.interval.replicates,
             "seed": self.seed,
@@ -145,92 +143,6 @@ def _group_json(group: GroupReport) -> dict[str, Any]:
     return body
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Coded:
-    """The table as integers."""
-
-    frame: pl.DataFrame
-    items: NDArray[np.int64]
-    annotators: NDArray[np.int64]
-    codes: NDArray[np.int64]
-    n_items: int
-    names: tuple[str, ...]
-    categories: Categories
-    missing: int
-    repeated: int
-
-
-def _codes(column: pl.Series) -> tuple[NDArray[np.int64], list[Any]]:
-    """Every value as its position among the sorted different values."""
-    dtype = column.dtype
-    if dtype.is_integer() and len(column):
-        # Whole numbers in a narrow range need no sorting: an offset and the numbers that occur.
-        numbers = column.cast(pl.Int64).to_numpy()
-        low, high = int(numbers.min()), int(numbers.max())
-        if high - low < _SPREAD * len(numbers) + 1024:
-            shifted = numbers - low
-            present = np.bincount(shifted, minlength=high - low + 1) > 0
-            position = np.cumsum(present) - 1
-            return position[shifted].astype(np.int64), (np.flatnonzero(present) + low).tolist()
-    uniques = column.unique().sort()
-    if len(uniques) <= _FEW and dtype.is_numeric():
-        return np.searchsorted(uniques.to_numpy(), column.to_numpy()).astype(np.int64), uniques.to_list()
-    lookup = pl.DataFrame({"value": uniques, "code": pl.Series(range(len(uniques)), dtype=pl.Int64)})
-    coded = pl.DataFrame({"value": column}).join(lookup, on="value", how="left", maintain_order="left")
-    return coded["code"].to_numpy().astype(np.int64), uniques.to_list()
-
-
-def _first_of_each(
-    items: NDArray[np.int64], annotators: NDArray[np.int64], n_annotators: int
-) -> NDArray[np.bool_]:
-    """(J,) whether a row is the first of its item and annotator."""
-    keys = items * n_annotators + annotators
-    cells = int(keys.max()) + 1 if len(keys) else 0
-    if cells < _SPREAD * len(keys) + 1024 and int(np.bincount(keys, minlength=1).max()) <= 1:
-        return np.ones(len(keys), dtype=bool)
-    first = np.zeros(len(keys), dtype=bool)
-    first[np.unique(keys, return_index=True)[1]] = True
-    return first
-
-
-def _code(frame: pl.DataFrame, *, level: Level) -> _Coded:
-    needed = ["item", "annotator", "value"]
-    known = frame
-    if any(frame[name].null_count() for name in needed):
-        known = frame.filter(pl.all_horizontal(pl.col(needed).is_not_null()))
-    numeric = known["value"].dtype.is_numeric()
-    if not numeric and level is not Level.NOMINAL:
-        raise RecordError(
-            f"the {level} level needs numbers",
-            field="value",
-            value=known["value"].first() if len(known) else None,
-            expected="numbers, or the nominal level",
-        )
-    items, item_names = _codes(known["item"])
-    annotators, annotator_names = _codes(known["annotator"])
-    first = _first_of_each(items, annotators, max(1, len(annotator_names)))
-    repeated = len(known) - int(first.sum())
-    if repeated:
-        known, items, annotators = known.filter(pl.Series(first)), items[first], annotators[first]
-    values = known["value"].cast(pl.Float64 if numeric else pl.String)
-    codes, categories = _codes(values)
-    if level is Level.RATIO and categories and categories[0] < 0:
-        raise RecordError(
-            "the ratio level has a true zero", field="value", value=categories[0], expected="numbers from 0"
-        )
-    return _Coded(
-        frame=known,
-        items=items,
-        annotators=annotators,
-        codes=codes,
-        n_items=len(item_names),
-        names=tuple(str(name) for name in annotator_names),
-        categories=tuple(categories),
-        missing=len(frame) - len(known) - repeated,
-        repeated=repeated,
-    )
-
-
 def assess(
     frame: pl.DataFrame,
     *,
@@ -259,69 +171,113 @@ def assess(
     Raises:
         RecordError: Values do not suit the level.
     """
-    coded = _code(frame, level=level)
-    whole = histogram(coded.items, coded.codes, n_items=coded.n_items, categories=coded.categories)
-    settings: dict[str, Any] = {"replicates": replicates, "seed": seed, "confidence": confidence}
-    cohen: tuple[PairKappa, ...] = ()
-    if 2 <= len(coded.names) <= MAX_COHEN:
-        cohen = cohen_kappas(
+    coded = code(frame, level=level)
+    settings: dict[str, Any] = {"seed": seed, "confidence": confidence}
+    counted = tally(coded, level=level, by=by, top=top)
+    over_people = None
+    if annotator_replicates:
+        over_people = annotator_interval(
             coded.items,
             coded.annotators,
             coded.codes,
             n_items=coded.n_items,
-            names=coded.names,
-            n_categories=len(coded.categories),
+            n_annotators=len(coded.names),
+            categories=coded.categories,
+            distance=level,
+            replicates=annotator_replicates,
+            **settings,
         )
+    return replace(report_of(counted, replicates=replicates, **settings), annotator_interval=over_people)
+
+
+def report_of(
+    counted: Tally, *, replicates: int = 1000, seed: int = 0, confidence: float = 0.95
+) -> AgreementReport:
+    """The report of a tally: the same for a table and for the merged tallies of its partitions.
+
+    The interval over annotators is not in it: that one needs the rows.
+
+    Args:
+        counted: Counts of the judgements.
+        replicates: Bootstrap samples over items; 0 for none.
+        seed: Seed of the draws.
+        confidence: Nominal coverage of the intervals.
+    """
+    whole, level = counted.histogram, counted.level
+    settings: dict[str, Any] = {"replicates": replicates, "seed": seed, "confidence": confidence}
+    comparisons = sum(len(counted.groups[column]) for column in counted.crossed)
     return AgreementReport(
         level=level,
         seed=seed,
-        sizes=_sizes(whole, len(coded.names)),
-        missing=coded.missing,
-        repeated=coded.repeated,
+        sizes=_sizes(whole, len(counted.people)),
+        missing=counted.missing,
+        repeated=counted.repeated,
         alpha=alpha(whole, level),
         interval=alpha_interval(whole, level, **settings),
         percent_agreement=percent_agreement(whole),
         fleiss_kappa=fleiss_kappa(whole),
         ac1=ac1(whole),
-        cohen=cohen,
-        by={column: _by(coded, column, level, settings) for column in by},
+        cohen=cohen_kappas(counted.pairs or {}),
+        by={
+            column: {
+                name: _group(
+                    counted, group, settings | {"groups": comparisons}, crossed=column in counted.crossed
+                )
+                for name, group in groups.items()
+            }
+            for column, groups in counted.groups.items()
+        },
+        comparisons=comparisons,
         histogram=whole,
-        annotator_interval=_over_annotators(coded, level, settings | {"replicates": annotator_replicates}),
-        disputed=_disputed(coded, level, top),
+        disputed=_disputed(counted),
     )
 
 
-def _over_annotators(coded: _Coded, level: Level, settings: Mapping[str, Any]) -> Interval | None:
-    if not settings["replicates"]:
-        return None
-    return annotator_interval(
-        coded.items,
-        coded.annotators,
-        coded.codes,
-        n_items=coded.n_items,
-        n_annotators=len(coded.names),
-        categories=coded.categories,
-        distance=level,
-        **settings,
+def _group(counted: Tally, group: GroupTally, settings: dict[str, Any], *, crossed: bool) -> GroupReport:
+    categories, level = counted.histogram.categories, counted.level
+    inside = inside_of(group.joint, categories)
+    border = None
+    if crossed:
+        border = border_agreement(group.joint, categories, distance=level, **settings)
+        interval = border.inside_interval
+    else:
+        interval = alpha_interval(
+            inside, level, **{name: settings[name] for name in ("replicates", "seed", "confidence")}
+        )
+    return GroupReport(
+        sizes=_sizes(inside, len(group.people)),
+        alpha=alpha(inside, level),
+        interval=interval,
+        border=border,
     )
 
 
-def _disputed(coded: _Coded, level: Level, top: int) -> tuple[DisputedItem, ...]:
+def _disputed(counted: Tally) -> tuple[DisputedItem, ...]:
     """The ``top`` items by disagreement, ties by name; items without disagreement are not disputed."""
-    if not top or not coded.n_items:
+    shown = counted.examples
+    if not counted.top or shown.is_empty():
         return ()
-    found = disagreement_by_item(
-        coded.items, coded.codes, n_items=coded.n_items, categories=coded.categories, distance=level
-    )
-    sizes = np.bincount(coded.items, minlength=coded.n_items)
-    names = np.empty(coded.n_items, dtype=object)
-    names[coded.items] = coded.frame["item"].cast(pl.String).to_numpy()
-    some = np.flatnonzero(np.nan_to_num(found) > 0)
-    first = sorted(some, key=lambda number: (-found[number], names[number]))[:top]
-    return tuple(
-        DisputedItem(item=str(names[n]), judgements=int(sizes[n]), disagreement=float(found[n]))
-        for n in first
-    )
+    position = {value: code for code, value in enumerate(counted.histogram.categories)}
+    lengths = shown["values"].list.len().to_numpy()
+    codes = shown["values"].explode().replace_strict(position, return_dtype=pl.Int64).to_numpy()
+    rows = np.repeat(np.arange(shown.height), lengths)
+    if counted.level is Level.ORDINAL:
+        # Ranks are those of all judgements, not only of these.
+        pairs = counted.histogram.pairable()
+        form = form_of(Level.ORDINAL, pairs, np.asarray(pairs.items @ pairs.counts, dtype=np.float64))
+        table = sparse.csr_array((np.ones(len(codes)), (rows, codes)), shape=(shown.height, len(position)))
+        found = own_sum(table, form) / (lengths * (lengths - 1.0))
+    else:
+        found = disagreement_by_item(
+            rows, codes, n_items=shown.height, categories=counted.histogram.categories, distance=counted.level
+        )
+    entries = [
+        DisputedItem(item=item, judgements=int(many), disagreement=float(value))
+        for value, many, items in zip(found, lengths, shown["items"].to_list(), strict=True)
+        for item in items
+        if value > 0
+    ]
+    return tuple(sorted(entries, key=lambda entry: (-entry.disagreement, entry.item))[: counted.top])
 
 
 def _sizes(part: PatternHistogram, annotators: int) -> Sizes:
@@ -331,35 +287,3 @@ def _sizes(part: PatternHistogram, annotators: int) -> Sizes:
         annotators=annotators,
         judgements=part.n_judgements,
     )
-
-
-def _by(coded: _Coded, column: str, level: Level, settings: Mapping[str, Any]) -> dict[str, GroupReport]:
-    groups, names = _codes(coded.frame[column].cast(pl.String).fill_null(MISSING))
-    first_group = np.full(coded.n_items, -1, dtype=np.int64)
-    first_group[coded.items[::-1]] = groups[::-1]
-    crosses = bool((first_group[coded.items] != groups).any())
-    reports = {}
-    for number, name in enumerate(names):
-        member = groups == number
-        part = histogram(
-            coded.items[member], coded.codes[member], n_items=coded.n_items, categories=coded.categories
-        )
-        border = None
-        if crosses:
-            border = group_agreement(
-                coded.items,
-                coded.codes,
-                member,
-                n_items=coded.n_items,
-                categories=coded.categories,
-                distance=level,
-                groups=len(names),
-                **settings,
-            )
-        reports[name] = GroupReport(
-            sizes=_sizes(part, len(np.unique(coded.annotators[member]))),
-            alpha=alpha(part, level),
-            interval=alpha_interval(part, level, **settings) if border is None else border.inside_interval,
-            border=border,
-        )
-    return reports

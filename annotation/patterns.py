@@ -18,7 +18,7 @@ from scipy import sparse
 
 __all__ = ["Categories", "Counts", "PatternHistogram", "histogram", "histogram_of_matrix", "merge"]
 
-Categories: TypeAlias = tuple[str, ...] | tuple[float, ...]
+Categories: TypeAlias = tuple[str, ...] | tuple[float, ...] | tuple[tuple[int, Any], ...]
 Counts: TypeAlias = Any  # scipy.sparse.csr_array of int64; the stubs cannot carry its arithmetic
 
 _EXACT_KEYS: Final = 2**53  # keys are summed in float64 by bincount

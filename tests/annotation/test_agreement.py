@@ -16,13 +16,16 @@ from annotation.agreement import (
     ac1,
     alpha,
     coincidence_matrix,
+    distance_matrix,
     fleiss_kappa,
     percent_agreement,
 )
 from annotation.agreement_annotators import annotator_interval, disagreement_by_item
 from annotation.agreement_bootstrap import alpha_interval
 from annotation.agreement_groups import cross_kappa, group_agreement
-from annotation.agreement_report import MISSING, assess
+from annotation.agreement_report import MISSING, assess, report_of
+from annotation.agreement_tally import code, merge_tallies, tally
+from annotation.cross_pairs import cross_sum, form_of
 from annotation.patterns import PatternHistogram, encode, histogram, histogram_of_matrix, merge
 from governance.errors import RecordError
 
@@ -466,3 +469,156 @@ def test_disagreement_of_an_item_by_hand() -> None:
     assert found[0] == pytest.approx(4 / 6)
     assert np.isnan(found[1])
     assert found[2] == 0
+
+
+def wide_frame(seed: int, *, items: int = 60, people: int = 9, values: int = 4) -> pl.DataFrame:
+    """Random judgements with gaps, a group of the annotators and a topic of the items."""
+    generator = np.random.default_rng(seed)
+    rows = [
+        {
+            "item": f"i{item:03}",
+            "annotator": f"a{person}",
+            "value": float(generator.integers(0, values)),
+            "group": "xyz"[person % 3],
+            "topic": "st"[item % 2],
+        }
+        for item in range(items)
+        for person in range(people)
+        if generator.random() < 0.5
+    ]
+    return pl.DataFrame(rows)
+
+
+@pytest.mark.parametrize("level", list(Level))
+@pytest.mark.parametrize(("people", "values"), [(9, 4), (20, 60)])
+def test_merged_tallies_are_the_tally_of_the_whole(level: Level, people: int, values: int) -> None:
+    frame = wide_frame(3, people=people, values=values)
+    settings: dict[str, Any] = {"level": level, "by": ["group", "topic"], "top": 4}
+    whole = assess(frame, replicates=40, seed=2, **settings)
+    parts = [
+        tally(code(part, level=level), **settings)
+        for part in (frame.filter(pl.col("item").hash(seed=1) % 3 == n) for n in range(3))
+    ]
+    merged = report_of(merge_tallies(parts), replicates=40, seed=2)
+    assert merged.as_json() == whole.as_json()
+    assert whole.comparisons == 3
+    assert len(whole.disputed) == 4
+
+
+def test_a_group_absent_from_a_part_has_the_border_of_the_whole() -> None:
+    frame = wide_frame(5).filter((pl.col("group") != "z") | (pl.col("item") < "i030"))
+    cut = [frame.filter(pl.col("item") < "i030"), frame.filter(pl.col("item") >= "i030")]
+    parts = [tally(code(part, level=Level.NOMINAL), level=Level.NOMINAL, by=["group"]) for part in cut]
+    assert "z" not in parts[1].groups["group"]
+    merged = report_of(merge_tallies(parts), replicates=30)
+    assert merged.as_json() == assess(frame, by=["group"], replicates=30).as_json()
+
+
+def test_tallies_of_different_kinds_do_not_add_up() -> None:
+    coded = code(wide_frame(1), level=Level.NOMINAL)
+    one = tally(coded, level=Level.NOMINAL)
+    with pytest.raises(ValueError, match="add up"):
+        merge_tallies([one, tally(coded, level=Level.NOMINAL, by=["group"])])
+    with pytest.raises(ValueError, match="nothing"):
+        merge_tallies([])
+
+
+@given(rows=tables, level=levels)
+@settings(max_examples=60, deadline=None)
+def test_a_sum_over_pairs_is_its_matrix_form(rows: Rows, level: Level) -> None:
+    plain = of_rows(rows)
+    margins = np.asarray(plain.items @ plain.counts, dtype=float)
+    table = distance_matrix(plain, level, margins)
+    inside = plain.counts
+    outside = plain.counts[::-1]
+    wanted = ((inside.toarray() @ table) * outside.toarray()).sum(axis=1)
+    assert cross_sum(inside, outside, form_of(level, plain, margins)) == pytest.approx(wanted)
+    dense = cross_sum(inside.toarray(), outside.toarray(), form_of(level, plain, margins))
+    assert dense == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("level", [Level.NOMINAL, Level.ORDINAL, Level.INTERVAL])
+def test_readings_that_are_nearly_all_different_have_groups_too(level: Level) -> None:
+    generator = np.random.default_rng(7)
+    frame = wide_frame(2, items=1500, people=8)
+    frame = frame.with_columns(value=pl.Series(generator.normal(size=frame.height)))
+    assert frame["value"].n_unique() > 4000
+    report = assess(frame, level=level, by=["group"], replicates=20, annotator_replicates=5, top=2)
+    assert report.by["group"]["x"].border is not None
+    if level is Level.NOMINAL:
+        assert report.alpha.value == pytest.approx(0, abs=1e-9)
+    else:
+        assert abs(report.alpha.value or 1) < 0.1
+
+
+def test_a_table_of_distances_has_a_limit() -> None:
+    frame = pl.DataFrame({"item": [0] * 4001, "annotator": range(4001), "value": np.arange(4001.0)})
+    with pytest.raises(RecordError, match="too many different values"):
+        assess(frame, level=Level.RATIO, replicates=0)
+
+
+def test_many_comparisons_widen_the_simultaneous_interval() -> None:
+    frame = wide_frame(8, items=200)
+    one = assess(frame, by=["group"], replicates=300).by["group"]["x"].border
+    more = frame.with_columns(**{f"g{n}": pl.col("group") for n in range(5)})
+    many = assess(more, by=["group", *(f"g{n}" for n in range(5))], replicates=300).by["group"]["x"].border
+    assert one is not None
+    assert many is not None
+    assert many.difference_interval == one.difference_interval
+    assert many.simultaneous.low is not None
+    assert one.simultaneous.low is not None
+    assert many.simultaneous.low < one.simultaneous.low < (one.difference_interval.low or 0)
+    # 18 comparisons: z of 1 - .05 / 36 is 2.99 standard deviations of the replicates
+    assert many.simultaneous.confidence == pytest.approx(1 - 0.05 / 18)
+
+
+@pytest.mark.slow
+def test_the_interval_of_a_difference_covers_as_stated() -> None:
+    """Two groups with one truth each: the 95 % interval of inside - across covers the true difference."""
+    generator = np.random.default_rng(13)
+
+    def draw(items: int) -> tuple[Any, ...]:
+        shared = generator.integers(0, 3, size=items)
+        other = np.where(generator.random(items) < 0.8, shared, generator.integers(0, 3, size=items))
+        truth = np.concatenate(
+            [np.repeat(shared[:, None], 3, axis=1), np.repeat(other[:, None], 3, axis=1)], axis=1
+        )
+        codes = np.where(
+            generator.random(truth.shape) < 0.8, truth, generator.integers(0, 3, size=truth.shape)
+        )
+        rows = np.repeat(np.arange(items), 6)
+        member = np.tile([True] * 3 + [False] * 3, items)
+        return rows, codes.ravel(), member
+
+    categories = (0.0, 1.0, 2.0)
+    truth = group_agreement(*draw(300_000), n_items=300_000, categories=categories, replicates=1).difference
+    assert truth is not None
+    inside = 0
+    for seed in range(300):
+        found = group_agreement(*draw(200), n_items=200, categories=categories, replicates=400, seed=seed)
+        span = found.difference_interval
+        assert span.low is not None
+        assert span.high is not None
+        inside += span.low <= truth <= span.high
+    assert 0.91 <= inside / 300 <= 0.985
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [Level.ORDINAL, Level.INTERVAL])
+def test_intervals_of_scores_cover_as_stated(level: Level) -> None:
+    generator = np.random.default_rng(17)
+
+    def draw(items: int) -> PatternHistogram:
+        truth = generator.normal(50, 15, size=items)
+        codes = np.clip(np.round(truth[:, None] + generator.normal(0, 10, size=(items, 4))), 1, 100) - 1
+        return histogram_of_matrix(codes.astype(int), categories=tuple(float(v) for v in range(1, 101)))
+
+    truth = alpha(draw(200_000), level).value
+    assert truth is not None
+    inside = 0
+    for seed in range(200):
+        span = alpha_interval(draw(150), level, replicates=400, seed=seed)
+        assert span.low is not None
+        assert span.high is not None
+        inside += span.low <= truth <= span.high
+    assert 0.90 <= inside / 200 <= 0.985
