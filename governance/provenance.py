@@ -23,7 +23,7 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from governance.digest import canonical, digest, is_digest
+from governance.digest import canonical, digest, digest_bytes, is_digest
 
 __all__ = [
     "PAYLOAD_TYPE",
@@ -37,6 +37,7 @@ __all__ = [
     "manifest_digest",
     "open_envelope",
     "pae",
+    "statement_digest",
 ]
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
@@ -323,6 +324,15 @@ class Envelope:
                 raise EnvelopeError(f"the signature of {key.person} does not fit: {keyid}") from error
             found.append(key)
         return tuple(found)
+
+
+def statement_digest(envelope: bytes) -> str:
+    """Digest of what an envelope's signatures are about; it stays the same when one more is added.
+
+    Raises:
+        EnvelopeError: The bytes are no envelope.
+    """
+    return digest_bytes(Envelope.parse(envelope).payload)
 
 
 def open_envelope(

@@ -1,7 +1,8 @@
 """What was built and decided: batches, releases, audits, decisions, promotions, policy versions.
 
 Each row is named by the digest of what it speaks of, so recording twice is no error and changes nothing;
-recording something else under the same name is refused. The tamper-evident log is a later layer over these.
+recording something else under the same name is refused. With each row stands, in the same transaction, an entry
+in the tamper-evident log (:mod:`infra.log`): digests and names, nothing of a person.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Table, select
 
-from governance.digest import digest
-from governance.errors import RefusedError
+from governance.digest import digest, digest_set
+from governance.errors import InputError, RefusedError
+from governance.log.entry import Kind
+from governance.provenance import EnvelopeError, statement_digest
 from infra.database import Database
+from infra.log import append_within
 from infra.tables import AUDITS, BATCHES, DECISIONS, POLICIES, PROMOTIONS, RELEASES
 
 __all__ = [
@@ -39,6 +43,7 @@ __all__ = [
     "releases",
 ]
 
+_OUTCOMES: Final = {"promoted": Kind.PROMOTION, "refused": Kind.REFUSAL, "demoted": Kind.DEMOTION}
 _Row = TypeVar("_Row", "Batch", "Release", "Audit", "Decision", "Promotion", "PolicyVersion")
 
 
@@ -126,32 +131,62 @@ class PolicyVersion:
 
 def record_batch(db: Database, batch: Batch) -> None:
     """Record a batch."""
-    _record(db, BATCHES, asdict(batch), first={"created_at"})
+    body = {name: value for name, value in asdict(batch).items() if name != "created_at"}
+    _record(db, BATCHES, asdict(batch), first={"created_at"}, act=(Kind.BATCH, body))
 
 
 def record_release(db: Database, release: Release) -> None:
     """Record a release; the run of the first recording stays."""
-    _record(
-        db,
-        RELEASES,
-        asdict(replace(release, batches=tuple(sorted(release.batches)))),
-        first={"created_at", "run_id"},
-    )
+    row = asdict(replace(release, batches=tuple(sorted(release.batches))))
+    body = {
+        "digest": release.digest,
+        "inputs_digest": release.inputs_digest,
+        "batches": len(release.batches),
+        "batches_digest": digest_set(release.batches),
+        "tree": release.tree,
+    }
+    _record(db, RELEASES, row, first={"created_at", "run_id"}, act=(Kind.RELEASE, body))
 
 
 def record_audit(db: Database, audit: Audit) -> None:
     """Record an audit."""
-    _record(db, AUDITS, asdict(audit), first={"created_at"})
+    body = {name: value for name, value in asdict(audit).items() if name != "created_at"}
+    _record(db, AUDITS, asdict(audit), first={"created_at"}, act=(Kind.AUDIT, body))
 
 
 def record_decision(db: Database, decision: Decision) -> None:
-    """Record a decision."""
-    _record(db, DECISIONS, asdict(decision), first={"created_at"})
+    """Record a decision. Its log entry names the statement, which approvals do not change.
+
+    Raises:
+        InputError: What is to be recorded is no envelope.
+    """
+    try:
+        statement = statement_digest(decision.envelope.encode())
+    except EnvelopeError as error:
+        raise InputError(f"a decision is recorded as it was signed: {error}", field="envelope") from error
+    body = {
+        "statement": statement,
+        "digest": decision.digest,
+        "model": decision.model,
+        "version": decision.version,
+        "verdict": decision.verdict,
+    }
+    _record(db, DECISIONS, asdict(decision), first={"created_at"}, act=(Kind.DECISION, body))
 
 
 def record_promotion(db: Database, promotion: Promotion) -> None:
-    """Record an attempt to move an alias."""
-    _record(db, PROMOTIONS, {**asdict(promotion), "id": promotion.id}, first=set())
+    """Record an attempt to move an alias. Its log entry holds a digest of the reasons: they may name people."""
+    body = {
+        "attempt": promotion.id,
+        "model": promotion.model,
+        "alias": promotion.alias,
+        "version": promotion.version,
+        "decision": promotion.decision,
+        "outcome": promotion.outcome,
+        "reasons": digest(list(promotion.reasons)),
+    }
+    row = {**asdict(promotion), "id": promotion.id}
+    _record(db, PROMOTIONS, row, first=set(), act=(_OUTCOMES[promotion.outcome], body))
 
 
 def record_policy(db: Database, policy: PolicyVersion) -> None:
@@ -161,7 +196,8 @@ def record_policy(db: Database, policy: PolicyVersion) -> None:
         RefusedError: The same id and version is recorded with another digest: a changed policy needs a new
             version. (The text may differ in its formatting; the first one stays.)
     """
-    _record(db, POLICIES, asdict(policy), first={"first_seen", "text"})
+    body = {"id": policy.id, "version": policy.version, "digest": policy.digest, "tier": policy.tier}
+    _record(db, POLICIES, asdict(policy), first={"first_seen", "text"}, act=(Kind.POLICY, body))
 
 
 def batches(db: Database) -> list[Batch]:
@@ -194,8 +230,15 @@ def policies(db: Database) -> list[PolicyVersion]:
     return _listed(db, POLICIES, PolicyVersion, "first_seen")
 
 
-def _record(db: Database, table: Table, row: Mapping[str, Any], *, first: set[str]) -> None:
-    """Insert ``row``; if its key exists, all but the columns ``first`` must be the same."""
+def _record(
+    db: Database,
+    table: Table,
+    row: Mapping[str, Any],
+    *,
+    first: set[str],
+    act: tuple[Kind, Mapping[str, Any]],
+) -> None:
+    """Insert ``row`` and log ``act``; if its key exists, all but the columns ``first`` must be the same."""
     row = {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
     keys = {column.name: row[column.name] for column in table.primary_key}
     with db.write() as connection:
@@ -209,6 +252,12 @@ def _record(db: Database, table: Table, row: Mapping[str, Any], *, first: set[st
         if reasons:
             what = " ".join(str(value) for value in keys.values())
             raise RefusedError(f"record {what} in {table.name}", reasons)
+        append_within(connection, [act], _when(row))
+
+
+def _when(row: Mapping[str, Any]) -> datetime:
+    at: datetime = row[next(name for name in ("created_at", "at", "first_seen") if name in row)]
+    return at
 
 
 def _listed(db: Database, table: Table, kind: type[_Row], order: str) -> list[_Row]:

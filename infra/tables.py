@@ -20,6 +20,10 @@ __all__ = [
     "DECISIONS",
     "IMPORTS",
     "ITEMS",
+    "LOG_CHECKPOINTS",
+    "LOG_ENTRIES",
+    "LOG_HEAD",
+    "LOG_TILES",
     "METADATA",
     "PANEL",
     "POLICIES",
@@ -234,3 +238,13 @@ PANEL: Final = _table(
     key=("site", "source", "account"),
 )
 QUEUES: Final = _table("queues", _text("site"), _text("item"), key=("site", "item"))
+LOG_ENTRIES: Final = _table(
+    "log_entries", _count("position"), _text("kind"), _text("identity"), _text("entry"), key=("position",)
+)
+LOG_TILES: Final = _table(
+    "log_tiles", _count("level"), _count("position"), _text("hashes"), key=("level", "position")
+)
+LOG_HEAD: Final = _table("log_head", _count("id"), _count("size"), key=("id",))
+LOG_CHECKPOINTS: Final = _table(
+    "log_checkpoints", _count("size"), _text("root"), _text("note"), _time("at"), key=("size",)
+)

@@ -20,11 +20,12 @@ from annotation.events import EventPage
 from annotation.ports import KnownEvents
 from governance.digest import digest_set
 from governance.errors import DigestError, InputError, OutsideError, RefusedError
-from infra import catalogue, collected, events, ledger
+from infra import catalogue, collected, events, ledger, log
 from infra.database import Database
 from infra.migrations import Migration, migrate, migrations
 from infra.objects_directory import DirectoryStore
 from infra.tables import METADATA
+from tests.support.decisions import envelope
 from tests.support.platform import NOW, event, import_record, item, presentation
 from tests.support.postgres import is_installed, postgres_server
 
@@ -367,7 +368,7 @@ AUDIT = ledger.Audit(
     digest="sha256:a", model="m", version="1", verdict="FAIL", policy_digest="sha256:p", created_at=NOW
 )
 DECISION = ledger.Decision(
-    digest="sha256:d", model="m", version="1", verdict="PASS", envelope='{"a": 1}', created_at=NOW
+    digest="sha256:d", model="m", version="1", verdict="PASS", envelope=envelope().decode(), created_at=NOW
 )
 PROMOTION = ledger.Promotion(
     model="m", alias="champion", version="1", outcome="refused", at=NOW, reasons=("T1.x", "ü")
@@ -403,7 +404,12 @@ class TestLedger:
             (ledger.record_batch, ledger.batches, BATCH, {"verdict": "FAIL"}),
             (ledger.record_release, ledger.releases, RELEASE, {"batches": ("sha256:b",)}),
             (ledger.record_audit, ledger.audits, AUDIT, {"verdict": "PASS"}),
-            (ledger.record_decision, ledger.decisions, DECISION, {"envelope": "{}"}),
+            (
+                ledger.record_decision,
+                ledger.decisions,
+                DECISION,
+                {"envelope": envelope(signers=("ann",)).decode()},
+            ),
             (ledger.record_promotion, ledger.promotions, PROMOTION, {"reasons": ()}),
             (ledger.record_policy, ledger.policies, POLICY, {"digest": "sha256:q"}),
         ],
@@ -428,9 +434,28 @@ class TestLedger:
         assert ledger.releases(db) == [replace(RELEASE, run_id="one")]
         assert ledger.policies(db) == [POLICY]
 
+    @pytest.mark.parametrize(
+        ("record", "listed", "row"), RECORDS, ids=lambda value: getattr(value, "__name__", "")
+    )
+    def test_each_row_stands_once_in_the_log(
+        self, db: Database, record: Callable, listed: Callable, row: object
+    ) -> None:
+        record(db, row)
+        record(db, row)
+        assert log.size(db) == 1
+        [(position, entry)] = log.entries(db)
+        assert position == 0
+        assert entry.at == NOW.replace(microsecond=0)
+
+    def test_what_is_no_envelope_is_no_decision(self, db: Database) -> None:
+        with pytest.raises(InputError, match="recorded as it was signed"):
+            ledger.record_decision(db, replace(DECISION, envelope="{}"))
+        assert log.size(db) == 0
+
     def test_a_batch_that_does_not_add_up_is_refused(self, db: Database) -> None:
         with pytest.raises(InputError, match="refuses the row"):
             ledger.record_batch(db, replace(BATCH, accepted=4))
+        assert log.size(db) == 0
 
     def test_oldest_first_whatever_the_zone(self, db: Database) -> None:
         zone = timezone(timedelta(hours=5, minutes=30))
