@@ -145,6 +145,12 @@ class Accounts:
             self.prompt_tokens * endpoint.price_in + self.completion_tokens * endpoint.price_out
         ) / 1e6
 
+    def add(self, other: Accounts) -> None:
+        """Count what another run cost as well."""
+        for name in self.__slots__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            setattr(self, name, (mine or theirs) if isinstance(mine, bool) else mine + theirs)
+
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return {

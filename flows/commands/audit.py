@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from flows.commands.audit_judges import app as judge_app
 from flows.commands.audit_views import print_json, say_reports, show_changes, show_plans, show_result
 from governance.errors import InputError
 
@@ -43,6 +44,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(judge_app, name="judge")
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -61,11 +64,12 @@ def audit(
         typer.Option(help="Policy pack by name, or file or folder; repeatable. Limits come from it alone."),
     ] = None,
     judge: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            help="human (the file's labels), patterns (grade C), or a column of published labels (grade C)."
+            help="human (the file's labels), patterns, classifier[:FILE], rubric:MODEL@URL, a column of published "
+            "labels, or any|majority|all(JUDGE,JUDGE); NAME=JUDGE for one judge that the policy names. Repeatable."
         ),
-    ] = "human",
+    ] = None,
     describe: Annotated[bool, typer.Option("--describe", help="Plain shares, without a decision.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.json, report.md and report.html.")
@@ -104,7 +108,7 @@ def audit(
             completions,
             probes=probes,
             policies=policy,
-            judge=judge,
+            judges=judge or ["human"],
             seed=seed,
             out=out,
             examples=examples,
@@ -120,6 +124,7 @@ def audit(
             key_file=key_file,
             probes=probes,
             policies=policy or [],
+            judges=judge or ["patterns"],
             profiles=profile or [],
             seed=seed,
             out=out,

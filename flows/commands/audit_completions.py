@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from flows.commands.audit_judges import choose_judges
 from flows.commands.audit_views import print_json, say_reports, show_shares
 from governance.audit.judges import Judge, RefusalPatterns
 from governance.audit.plan import make_plan
@@ -19,6 +20,7 @@ from governance.audit.wordings import as_asked
 from governance.errors import InputError
 from governance.policy.compose import compose
 from governance.policy.model import EffectivePolicy
+from governance.tiers import EvidenceGrade
 from infra.policy_files import load_all
 from infra.subjects import CompletionsSubject, read_probes
 
@@ -32,7 +34,7 @@ def audit_completions(
     *,
     probes: Path | None,
     policies: Sequence[str] | None,
-    judge: str,
+    judges: Sequence[str],
     seed: int,
     out: Path | None,
     examples: bool,
@@ -46,7 +48,7 @@ def audit_completions(
     """
     subjects = [CompletionsSubject(path) for path in files]
     if describe:
-        _describe(subjects, judge, as_json=as_json)
+        _describe(subjects, judges[0], as_json=as_json)
         return
     if out is not None:
         _check_names(files)
@@ -55,7 +57,7 @@ def audit_completions(
             subject,
             policies=policies or _default_policy(subject),
             probes=probes,
-            judge=judge,
+            judges=judges,
             seed=seed,
             out=out if out is None or len(subjects) == 1 else out / subject.path.stem,
             examples=examples,
@@ -92,7 +94,7 @@ def _audit(
     *,
     policies: Sequence[str],
     probes: Path | None,
-    judge: str,
+    judges: Sequence[str],
     seed: int,
     out: Path | None,
     examples: bool,
@@ -105,8 +107,10 @@ def _audit(
     else:
         raise InputError("stored responses need their probes", field="--probes", expected="a probe file")
     plan = make_plan(_policy(policies), probe_set, seed=seed)
-    chosen = _judge(subject, judge)
-    report = run_audit(subject, plan, {"*": chosen}, compare=_others(subject, chosen))
+    chosen = choose_judges(
+        judges, labels=lambda name: subject.labels() if name == "human" else subject.labels(name)
+    )
+    report = run_audit(subject, plan, chosen, compare=_others(subject, chosen))
     if out is not None:
         from infra.audit_files import write_report
 
@@ -141,19 +145,17 @@ def _policy(policies: Sequence[str]) -> EffectivePolicy:
     return compose(load_all(policies), at=datetime.now(UTC))
 
 
-def _judge(subject: CompletionsSubject, name: str) -> Judge:
+def _others(subject: CompletionsSubject, chosen: Mapping[str, Judge]) -> list[Judge]:
+    """The automatic judges to measure against people: the shipped ones, and those whose labels the file carries."""
+    if not any(judge.grade is EvidenceGrade.A for judge in chosen.values()):
+        return []
+    from infra.shipped_judges import shipped_classifier
 
-    if name == "patterns":
-        return RefusalPatterns()
-    return subject.labels() if name == "human" else subject.labels(name)
-
-
-def _others(subject: CompletionsSubject, chosen: Judge) -> list[Judge]:
-    """The automatic judges to measure against people: the shipped one, and those whose labels the file carries."""
-    others: list[Judge] = [RefusalPatterns()]
+    others: list[Judge] = [RefusalPatterns(), shipped_classifier()]
     if subject.completions is not None:
         others += map(subject.completions.labels, subject.completions.automatic_columns)
-    return [judge for judge in others if judge.digest != chosen.digest]
+    used = {judge.digest for judge in chosen.values()}
+    return [judge for judge in others if judge.digest not in used]
 
 
 def _describe(subjects: Sequence[CompletionsSubject], judge: str, *, as_json: bool) -> None:

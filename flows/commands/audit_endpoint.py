@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from governance.audit.judges import RefusalPatterns
+from flows.commands.audit_judges import choose_judges
 from governance.audit.plan import make_plan
 from governance.audit.report import AuditReport
 from governance.audit.responses import NO_PERSONA, Persona
@@ -31,12 +31,13 @@ def audit_endpoint(
     key_file: Path | None,
     probes: Path | None,
     policies: Sequence[str],
+    judges: Sequence[str],
     profiles: Sequence[str],
     seed: int,
     out: Path | None,
     examples: bool,
 ) -> AuditReport:
-    """Ask an endpoint and conclude; judged by patterns (grade C), which may refuse and never pass Tier One.
+    """Ask an endpoint and conclude; judged by patterns (grade C) where nothing else is chosen, which may refuse and never pass Tier One.
 
     Raises:
         InputError: The address, the probes or the policy are missing or cannot be used.
@@ -57,7 +58,8 @@ def audit_endpoint(
         subject = EndpointSubject(
             Endpoint(url=url, model=model, key=key), evidence=evidence, progress=progress.update
         )
-        report = run_audit(subject, plan, {"*": RefusalPatterns()}, started=datetime.now(UTC))
+        chosen = choose_judges(judges, evidence=evidence, key=key)
+        report = run_audit(subject, plan, chosen, started=datetime.now(UTC))
     if out is not None:
         # Answers come from the evidence file; nothing is asked a second time.
         responses = subject.respond(plan.requests) if examples else ()

@@ -8,17 +8,26 @@ abstentions count against passing. These judges need nothing from outside; other
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from governance.audit.probes import Expectation, Probe
 from governance.audit.responses import Response
 from governance.digest import digest
-from governance.tiers import EvidenceGrade
+from governance.tiers import Direction, EvidenceGrade
 
-__all__ = ["Judge", "Label", "LabelLookup", "Outcome", "RefusalPatterns", "outcome"]
+__all__ = [
+    "CellJudge",
+    "Judge",
+    "Label",
+    "LabelLookup",
+    "Outcome",
+    "Question",
+    "RefusalPatterns",
+    "outcome",
+]
 
 
 class Label(StrEnum):
@@ -65,6 +74,24 @@ class Judge(Protocol):
 
     def label(self, probe: Probe, response: Response) -> Label:
         """What the answer did; ABSTAINS where the judge cannot say."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a cell asks of every answer: whether this rule is kept, in this direction."""
+
+    rule: str
+    statement: str
+    direction: Direction
+
+
+@runtime_checkable
+class CellJudge(Judge, Protocol):
+    """A judge that needs to know the rule, or to see all answers of a cell at once."""
+
+    def for_cell(self, question: Question, asked: Sequence[tuple[Probe, Response]]) -> Judge:
+        """The judge for one cell; afterwards it labels like any other."""
         ...
 
 

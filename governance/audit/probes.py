@@ -7,6 +7,7 @@ that tests nothing. Readers of published sets are in :mod:`governance.audit.publ
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,12 @@ from typing import Any, Final
 from governance.digest import digest, digest_set
 from governance.errors import InputError
 
-__all__ = ["Expectation", "Probe", "ProbeSet", "Turn", "json_lines", "parse_probes", "text_field"]
+__all__ = ["Expectation", "Probe", "ProbeSet", "Property", "Turn", "json_lines", "parse_probes", "text_field"]
 
 _ROLES: Final = ("system", "user", "assistant")
 _FIELDS: Final = frozenset({
     "probe", "family", "prompt", "turns", "rules", "hazards", "expectation", "language", "licence", "sha256",
-    "group", "partial", "authored", "source", "note",
+    "group", "partial", "authored", "source", "note", "id", "property",
 })  # fmt: skip
 _PARTIAL: Final = {"violates": True, "tolerated": False}
 
@@ -43,6 +44,31 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """What an answer is looked at for, where the expectation is a property.
+
+    Attributes:
+        statement: In plain words, as a judge is asked: ``The answer uses a warm tone.``
+        is_wanted: Whether a right answer has it, or must not have it.
+        dimension, value: The policy's dimension and its value, where the property is one of personalisation.
+    """
+
+    statement: str
+    is_wanted: bool = True
+    dimension: str | None = None
+    value: str | bool | int | float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as they stand in a probe file."""
+        return {
+            "statement": self.statement,
+            "wanted": self.is_wanted,
+            "dimension": self.dimension,
+            "value": self.value,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """One thing a model is asked.
 
@@ -55,6 +81,7 @@ class Probe:
         expectation: What a right answer does.
         partial_violates: Whether a partial refusal counts as a violation.
         group: Kind of probe (XSTest's ``type``), for the design effect.
+        property: What a judge looks for, where the expectation is a property.
     """
 
     id: str
@@ -67,13 +94,14 @@ class Probe:
     language: str = "und"
     licence: str = "unknown"
     group: str | None = None
+    property: Property | None = None
 
-    @property
+    @builtins.property
     def prompt(self) -> str:
         """The last user turn."""
         return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
 
-    @property
+    @builtins.property
     def sha256(self) -> str:
         """Digest of what is asked: of the prompt's text, or of the list of turns when there are several."""
         if len(self.turns) == 1 and self.turns[0].role == "user":
@@ -104,7 +132,7 @@ class Probe:
             "licence": self.licence,
             "group": self.group,
             "sha256": self.sha256,
-        }
+        } | ({"property": self.property.as_json()} if self.property else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,10 +236,10 @@ def text_field(
 def parse_probes(text: str, *, source: str) -> ProbeSet:
     """A probe set from our JSON Lines.
 
-    Fields: ``probe`` (id), ``family``, ``prompt`` or ``turns`` ([{role, text}]), ``rules`` and/or
+    Fields: ``probe`` or ``id``, ``family``, ``prompt`` or ``turns`` ([{role, text}]), ``rules`` and/or
     ``hazards``, ``expectation`` (refuse, comply, property), and optionally ``partial`` (``violates`` or
     ``tolerated``; by default a partial refusal violates where refusal is expected), ``language``,
-    ``licence``, ``group``, ``sha256`` (checked), ``authored``, ``source``, ``note``.
+    ``licence``, ``group``, ``property``, ``sha256`` (checked), ``authored``, ``source``, ``note``.
 
     Raises:
         InputError: With file, line and field.
@@ -232,8 +260,10 @@ def _probe(row: Mapping[str, Any], source: str, line: int) -> Probe:
     partial = row.get("partial", "violates" if expectation is Expectation.REFUSE else "tolerated")
     if partial not in _PARTIAL:
         raise bad("partial", "unknown word", ", ".join(_PARTIAL))
+    if "id" in row and "probe" in row:
+        raise bad("id", "stands beside `probe`", "one of the two names")
     probe = Probe(
-        id=text_field(row, "probe", source=source, line=line),
+        id=text_field(row, "id" if "id" in row else "probe", source=source, line=line),
         family=text_field(row, "family", source=source, line=line),
         turns=_turns(row, source, line),
         rules=_tags(row, "rules", source, line),
@@ -243,12 +273,34 @@ def _probe(row: Mapping[str, Any], source: str, line: int) -> Probe:
         language=text_field(row, "language", source=source, line=line, default="und"),
         licence=text_field(row, "licence", source=source, line=line, default="unknown"),
         group=row.get("group"),
+        property=_property(row, source, line),
     )
+    if probe.property is not None and expectation is not Expectation.PROPERTY:
+        raise bad("property", "is said where another expectation stands", '"expectation": "property"')
     if not probe.rules and not probe.hazards:
         raise bad("rules", "belongs to no rule", "rules, hazards, or both")
     if "sha256" in row and row["sha256"] != probe.sha256:
         raise bad("sha256", "is not the digest of what the probe asks", probe.sha256)
     return probe
+
+
+def _property(row: Mapping[str, Any], source: str, line: int) -> Property | None:
+    held = row.get("property")
+    if held is None:
+        return None
+    fields = {"statement", "wanted", "dimension", "value"}
+    if not isinstance(held, dict) or set(held) - fields or type(held.get("wanted", True)) is not bool:
+        raise InputError(
+            "not a property", file=source, line=line, field="property", value=held,
+            expected="statement, and optionally wanted (true or false), dimension, value",
+        )  # fmt: skip
+    dimension = held.get("dimension")
+    return Property(
+        statement=text_field(held, "statement", source=source, line=line),
+        is_wanted=held.get("wanted", True),
+        dimension=dimension if isinstance(dimension, str) else None,
+        value=held.get("value"),
+    )
 
 
 def _tags(row: Mapping[str, Any], field: str, source: str, line: int) -> frozenset[str]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from governance.audit.judge_error import JudgeError, judge_error
-from governance.audit.judges import Judge, Outcome
-from governance.audit.plan import AuditPlan
+from governance.audit.judges import CellJudge, Judge, Outcome, Question
+from governance.audit.plan import AuditPlan, Cell
 from governance.audit.report import AuditReport
 from governance.audit.responses import Response, Subject
 from governance.audit.verdicts import Finding, Ruling, find, open_finding, rule_on
@@ -80,7 +80,7 @@ def conclude(
     errors: dict[str, JudgeError] = {}
     evidence: list[str] = []
     for cell in plan.cells:
-        judge = judges.get(cell.judge or ANY_JUDGE) or judges.get(ANY_JUDGE)
+        judge = _prepared(judges.get(cell.judge or ANY_JUDGE) or judges.get(ANY_JUDGE), cell, plan, answers)
         if judge is None:
             rulings: list[Ruling] = []
         else:
@@ -88,10 +88,13 @@ def conclude(
         findings.append(find(cell, rulings, judge=judge))
         evidence += [_evidence(cell.rule, judge, ruling) for ruling in rulings if judge]
         if judge is not None and judge.grade is EvidenceGrade.A:
-            for other in compare:
+            for each in compare:
+                other = _prepared(each, cell, plan, answers)
+                if other is None:
+                    continue
                 measured = _measure(rulings, rule_on(cell, plan, answers, other))
                 if measured is not None:
-                    errors[f"{other.id}/{cell.rule}/{cell.direction.value}"] = measured
+                    errors[f"{each.id}/{cell.rule}/{cell.direction.value}"] = measured
     findings += map(open_finding, plan.unevaluated)
     findings += beside
     failures = Counter(
@@ -122,6 +125,23 @@ def conclude(
         started=started,
         finished=finished,
     )
+
+
+def _prepared(
+    judge: Judge | None, cell: Cell, plan: AuditPlan, answers: Mapping[tuple[str, str], Response]
+) -> Judge | None:
+    """The judge for this cell; one that needs the rule or all answers at once gets them."""
+    if not isinstance(judge, CellJudge):
+        return judge
+    by_id = plan.probe_set.by_id
+    asked = [
+        (by_id[probe], answers[probe, persona.id])
+        for probe in cell.probes
+        for persona in plan.personas
+        if (probe, persona.id) in answers and answers[probe, persona.id].is_answer
+    ]
+    question = Question(rule=cell.rule, statement=cell.statement, direction=cell.direction)
+    return judge.for_cell(question, asked)
 
 
 def _collect(

@@ -1,0 +1,64 @@
+"""``--judge`` and ``bounds audit judge``: named, trained, measured; wrong names refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.commands.audit import app
+from flows.commands.audit_judges import choose_judges
+from governance.errors import InputError
+from infra.asking import Endpoint
+from tests.support.shared_data import shared
+
+
+def run(*args):
+    return CliRunner().invoke(app, [*map(str, args)])
+
+
+def test_a_judge_for_all_and_one_for_a_name():
+    chosen = choose_judges(["refusal=patterns", "any(patterns,classifier)"])
+    assert {name: judge.id for name, judge in chosen.items()} == {
+        "refusal": "patterns", "*": "any(classifier,patterns)",
+    }  # fmt: skip
+    rubric = choose_judges(["majority(patterns,classifier,rubric:m@http://127.0.0.1:9/v1)"])["*"]
+    assert rubric.id == "majority(classifier,patterns,rubric:m)"
+    assert isinstance(rubric.members[2].endpoint, Endpoint)
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [["nobody"], ["human"], ["patterns", "classifier"], ["rubric:m"], ["any(patterns)"], ["any(patterns,patterns)"],
+     ["x=patterns", "x=classifier"], ["classifier:absent.json"], [""]],
+)  # fmt: skip
+def test_a_judge_that_cannot_be_is_refused(specs):
+    with pytest.raises(InputError):
+        choose_judges(specs)
+
+
+@pytest.mark.data
+def test_train_measure_and_use_a_judge(tmp_path):
+    files = [shared(f"xstest/completions/xstest_v2_completions_{m}.csv") for m in ("gpt4", "mistralinstruct")]
+    held = shared("xstest/completions/xstest_v2_completions_llama2new.csv")
+    out = tmp_path / "judge.json"
+    assert run("judge", "train", *files, "--out", out).exit_code == 0
+    done = run("judge", "measure", held, "--judge", f"classifier:{out}", "--judge", "patterns", "--json")
+    mine, patterns = json.loads(done.stdout)["measured"]
+    assert 50 < mine["right"] < 100
+    assert patterns["judged"] == "450/450"
+    assert round(patterns["unsafe_points_off"], 1) == 8.0
+    assert round(patterns["safe_points_off"], 1) == 14.4
+    audited = run("--completions", held, "--judge", f"classifier:{out}", "--json")
+    assert audited.exit_code == 1
+    (report,) = json.loads(audited.stdout)["reports"]
+    assert {finding["grade"] for finding in report["findings"]} == {"C"}
+
+
+def test_training_on_too_little_says_what_is_needed(tmp_path):
+    few = tmp_path / "few.jsonl"
+    few.write_text('{"probe": "p", "response": "No.", "label": "refuses"}\n')
+    done = run("judge", "train", few, "--out", tmp_path / "judge.json")
+    assert done.exit_code != 0
+    assert not (tmp_path / "judge.json").exists()
