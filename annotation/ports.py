@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from annotation.events import EventPage
 
-__all__ = ["JudgementSource", "KnownEvents", "ObjectStore"]
+__all__ = ["Assigner", "JudgementSource", "KnownEvents", "ObjectStore"]
+
+
+class Assigner(Protocol):
+    """Which item of a site a person sees next.
+
+    INVARIANT: the presentation row (order of the candidates, consent, digests) is durable when :meth:`reserve`
+    returns; one person meets one item once; what is held and done together never exceeds what is wanted.
+    """
+
+    def reserve(self, annotator: str, now: datetime) -> str | None:
+        """The presentation held for the person: the one already held, or a new one; None if nothing is left.
+
+        A reservation that nobody answers expires, and its place is given to somebody else. Nobody who has no
+        live consent, or was stopped, is given anything.
+        """
+        ...
+
+    def complete(self, presentation: str, now: datetime) -> None:
+        """The presentation was answered; again is no error."""
+        ...
+
+    def release(self, presentation: str, now: datetime) -> None:
+        """The presentation will not be answered: its place is free, this person is not asked again."""
+        ...
 
 
 class KnownEvents(Protocol):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -25,7 +26,18 @@ from annotation.records import Source
 from governance.digest import digest
 from governance.errors import RecordError
 
-__all__ = ["make_presentations", "presentation_id", "render_prompt", "shown_order", "task_data"]
+__all__ = [
+    "FIRST_PORTAL_SLOT",
+    "least_used_order",
+    "make_presentations",
+    "presentation_id",
+    "render_prompt",
+    "shown_order",
+    "task_data",
+]
+
+FIRST_PORTAL_SLOT: Final = 1000
+"""Slots below are written before anybody comes, for Label Studio; the portal's are written one by one."""
 
 _SPEAKER: Final = {"system": "System", "user": "User", "assistant": "Assistant"}
 # An image or an HTML tag would be fetched by the annotator's browser from a stranger's server. A zero-width
@@ -53,6 +65,34 @@ def shown_order(candidates: Sequence[str], *, item: str, slot: int, seed: int) -
         )
     coin = hashlib.sha256(f"order:{seed}:{item}".encode()).digest()[-1] & 1
     return list(candidates) if coin ^ (slot & 1) == 0 else [candidates[1], candidates[0]]
+
+
+def least_used_order(
+    candidates: Sequence[str], *, item: str, used: Iterable[Sequence[str]], seed: int
+) -> list[str]:
+    """The order in which the next person sees the candidates: the one that fewest have seen so far.
+
+    The orders are the rotations of one permutation drawn per item from the seed, so that every candidate
+    stands in every place equally often: over any number of showings, two orders differ in number by at most
+    one as long as no showing is taken back.
+
+    Args:
+        candidates: Two or more candidate ids, in canonical order.
+        item: The item, part of the draw.
+        used: The orders shown so far that count.
+        seed: Seed of the draw.
+
+    Raises:
+        RecordError: Fewer than two candidates.
+    """
+    if len(candidates) < 2:
+        raise RecordError(
+            "nothing to compare", field=item, value=len(candidates), expected="two or more candidates"
+        )
+    drawn = sorted(candidates, key=lambda one: hashlib.sha256(f"order:{seed}:{item}:{one}".encode()).digest())
+    rotations = [drawn[start:] + drawn[:start] for start in range(len(drawn))]
+    seen = Counter(tuple(order) for order in used)
+    return min(rotations, key=lambda order: seen[tuple(order)])
 
 
 def make_presentations(

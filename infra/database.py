@@ -7,19 +7,20 @@ on SQLite it takes the write lock at its beginning, so that two writers wait for
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
 from governance.errors import InputError, OutsideError
-from infra.migrations import migrate
+from infra.migrations import Migration, migrate
 from infra.settings import Settings
 
 __all__ = ["Database", "open_database"]
@@ -34,17 +35,18 @@ class Database:
     Args:
         url: SQLAlchemy address (``sqlite:////folder/platform.db`` or ``postgresql+psycopg2://…``).
         now: Recorded with the migrations applied by this call.
+        known: Its migrations; the platform's own by default.
 
     Raises:
         InputError: The address is no address, or the database is newer than the program.
         OutsideError: The database cannot be reached.
     """
 
-    def __init__(self, url: str, *, now: datetime) -> None:
+    def __init__(self, url: str, *, now: datetime, known: list[Migration] | None = None) -> None:
         self._engine = _engine(url)
         try:
             with self.write() as connection:
-                migrate(connection, now=now)
+                migrate(connection, now=now, known=known)
         except BaseException:
             self.close()
             raise
@@ -95,6 +97,17 @@ class Database:
         keys = [column.name for column in table.primary_key]
         rest = {name: value for name, value in row.items() if name not in keys}
         connection.execute(build(table).values(**row).on_conflict_do_update(index_elements=keys, set_=rest))
+
+    def lock(self, connection: Connection, *names: str) -> None:
+        """Wait until no other write transaction holds a lock of this name; it is held until this one ends.
+
+        On SQLite every write transaction holds the one lock there is already.
+        """
+        if self._engine.dialect.name == "postgresql":
+            number = int.from_bytes(
+                hashlib.sha256("\n".join(names).encode()).digest()[:8], "big", signed=True
+            )
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": number})
 
     @contextmanager
     def _reached(self) -> Iterator[None]:

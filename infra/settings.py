@@ -34,6 +34,10 @@ class SiteSettings(_Shape):
     label_studio_token: SecretStr | None = None
     project: str = "bounds"
     overlap: int = Field(default=3, ge=1, le=100)
+    portal_overlap: int = Field(default=3, ge=1, le=1000, description="judgements per item of the portal")
+    identity_url: SecretStr | None = Field(
+        default=None, description="database of names and addresses, with credentials of its own"
+    )
     seed: int = 20260101
     consent: str | None = None
     key: SecretStr = SecretStr("")

@@ -5,6 +5,7 @@ A test compares these declarations with a migrated database, column by column.
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,12 +15,19 @@ from sqlalchemy import BigInteger, Column, Dialect, MetaData, PrimaryKeyConstrai
 from governance.digest import canonical
 
 __all__ = [
+    "ANNOTATORS",
     "AUDITS",
     "BATCHES",
+    "CODEBOOK_ANSWERS",
+    "CODEBOOK_VERSIONS",
+    "CONSENT_EVENTS",
+    "CONSENT_VERSIONS",
     "CURSORS",
     "DECISIONS",
     "IMPORTS",
+    "INVITATIONS",
     "ITEMS",
+    "ITEM_REPORTS",
     "LOG_CHECKPOINTS",
     "LOG_ENTRIES",
     "LOG_HEAD",
@@ -27,6 +35,10 @@ __all__ = [
     "METADATA",
     "PANEL",
     "POLICIES",
+    "PORTAL_DRAFTS",
+    "PORTAL_ITEMS",
+    "PORTAL_JUDGEMENTS",
+    "PORTAL_SESSIONS",
     "PRESENTATIONS",
     "PROFILES",
     "PROMOTIONS",
@@ -34,7 +46,10 @@ __all__ = [
     "RAW_CHUNKS",
     "RAW_EVENTS",
     "RELEASES",
+    "RESERVATIONS",
+    "WITHDRAWAL_REQUESTS",
     "Json",
+    "Sealed",
     "Utc",
 ]
 
@@ -77,6 +92,23 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
+class Sealed(TypeDecorator[bytes]):
+    """Encrypted bytes, stored as base64 text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> str | None:
+        """To text."""
+        del dialect
+        return None if value is None else base64.b64encode(value).decode("ascii")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """From text."""
+        del dialect
+        return None if value is None else base64.b64decode(value)
+
+
 METADATA: Final = MetaData()
 
 
@@ -92,8 +124,12 @@ def _count(name: str) -> Column[Any]:
     return Column(name, BigInteger, nullable=False)
 
 
-def _time(name: str) -> Column[Any]:
-    return Column(name, Utc, nullable=False)
+def _time(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Utc, nullable=nullable)
+
+
+def _sealed(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Sealed, nullable=nullable)
 
 
 def _json(name: str) -> Column[Any]:
@@ -247,4 +283,132 @@ LOG_TILES: Final = _table(
 LOG_HEAD: Final = _table("log_head", _count("id"), _count("size"), key=("id",))
 LOG_CHECKPOINTS: Final = _table(
     "log_checkpoints", _count("size"), _text("root"), _text("note"), _time("at"), key=("size",)
+)
+
+ANNOTATORS: Final = _table(
+    "annotators",
+    _text("site"),
+    _text("annotator"),
+    _count("simulated"),
+    _text("locale"),
+    _time("created_at"),
+    _time("practised_at", nullable=True),
+    _time("stopped_at", nullable=True),
+    key=("site", "annotator"),
+)
+INVITATIONS: Final = _table(
+    "invitations",
+    _text("token_hash"),
+    _text("site"),
+    _text("annotator"),
+    _time("created_at"),
+    _time("expires_at"),
+    _time("used_at", nullable=True),
+    key=("token_hash",),
+)
+
+
+def _versions(name: str) -> Table:
+    return _table(
+        name,
+        _text("digest"),
+        _text("id"),
+        _text("version"),
+        _json("document"),
+        _time("first_seen"),
+        key=("digest",),
+    )
+
+
+CONSENT_VERSIONS: Final = _versions("consent_versions")
+CONSENT_EVENTS: Final = _table(
+    "consent_events",
+    _text("site"),
+    _text("annotator"),
+    _count("number"),
+    _text("consent"),
+    _text("version"),
+    _text("purpose"),
+    _text("kind"),
+    _time("at"),
+    key=("site", "annotator", "number"),
+)
+CODEBOOK_VERSIONS: Final = _versions("codebook_versions")
+CODEBOOK_ANSWERS: Final = _table(
+    "codebook_answers",
+    _text("site"),
+    _text("annotator"),
+    _text("codebook"),
+    _text("field"),
+    _count("revision"),
+    _text("status"),
+    _sealed("sealed", nullable=True),
+    _time("at"),
+    key=("site", "annotator", "codebook", "field", "revision"),
+)
+PORTAL_SESSIONS: Final = _table(
+    "portal_sessions",
+    _text("token_hash"),
+    _text("site"),
+    _text("annotator"),
+    _text("locale"),
+    _time("created_at"),
+    _time("seen_at"),
+    _time("expires_at"),
+    key=("token_hash",),
+)
+PORTAL_ITEMS: Final = _table(
+    "portal_items", _text("site"), _text("item"), _text("kind"), key=("site", "item")
+)
+RESERVATIONS: Final = _table(
+    "reservations",
+    _text("presentation"),
+    _text("site"),
+    _text("item"),
+    _text("annotator"),
+    _text("state"),
+    _time("reserved_at"),
+    _time("expires_at"),
+    _time("presented_at", nullable=True),
+    key=("presentation",),
+)
+PORTAL_DRAFTS: Final = _table(
+    "portal_drafts",
+    _text("presentation"),
+    _text("annotator"),
+    _sealed("sealed"),
+    _time("updated_at"),
+    key=("presentation",),
+)
+PORTAL_JUDGEMENTS: Final = _table(
+    "portal_judgements",
+    _text("presentation"),
+    _text("site"),
+    _text("annotator"),
+    _text("kind"),
+    _sealed("sealed"),
+    _time("presented_at"),
+    _time("submitted_at"),
+    key=("presentation",),
+)
+ITEM_REPORTS: Final = _table(
+    "item_reports",
+    _text("site"),
+    _text("presentation"),
+    _text("annotator"),
+    _text("kind"),
+    _sealed("sealed", nullable=True),
+    _time("at"),
+    key=("presentation", "kind"),
+)
+WITHDRAWAL_REQUESTS: Final = _table(
+    "withdrawal_requests",
+    _text("site"),
+    _text("annotator"),
+    _text("request"),
+    _time("requested_at"),
+    _text("via"),
+    _text("receipt", nullable=True),
+    _time("done_at", nullable=True),
+    key=("site", "annotator"),
 )

@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.support.label_studio", "tests.support.stack"]
+pytest_plugins = ["tests.support.databases", "tests.support.label_studio", "tests.support.stack"]

@@ -49,9 +49,9 @@ class Migration:
         return [part.strip() for part in bare.split(";") if part.strip()]
 
 
-def migrations() -> list[Migration]:
-    """The migrations that this program knows, in order."""
-    files = {file.name: file for file in resources.files(__name__).iterdir()}
+def migrations(package: str = __name__) -> list[Migration]:
+    """The migrations that this program knows, in order; of the platform's database, or of another package's."""
+    files = {file.name: file for file in resources.files(package).iterdir()}
     found = [
         Migration(version=int(match[1]), name=match[2], sql=files[match[0]].read_text(encoding="utf-8"))
         for match in map(_NAME.fullmatch, files)

@@ -1,0 +1,155 @@
+"""Consent as it is kept: versioned texts, and events that are appended to and never changed.
+
+A consent record (``k-…``) is one person's dealings with one version of the text. Its purposes are given and
+withdrawn one by one; the last event of a purpose counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, insert, select
+
+from annotation.enrolment import ConsentState
+from governance.digest import digest
+from governance.errors import InputError
+from infra.database import Database
+from infra.tables import CONSENT_EVENTS, CONSENT_VERSIONS
+
+__all__ = ["consent_state", "decide", "history", "live_consents", "record_version", "state_in"]
+
+_GIVEN, _WITHDRAWN = "given", "withdrawn"
+
+
+def record_version(
+    db: Database, document: Mapping[str, Any], *, now: datetime, table: Table = CONSENT_VERSIONS
+) -> str:
+    """Keep a version of a text (or, in another table, of a codebook); returns its digest.
+
+    Raises:
+        InputError: This version was kept before with another content: a version that people have answered to
+            is never edited.
+    """
+    identity = digest(document)
+    with db.write() as connection:
+        row = {
+            "digest": identity,
+            "id": document["id"],
+            "version": str(document["version"]),
+            "document": dict(document),
+            "first_seen": now,
+        }
+        db.insert_new(connection, table, [row])
+        held = select(table.c.digest).where(
+            table.c.id == document["id"], table.c.version == str(document["version"])
+        )
+        if connection.execute(held).scalar_one() != identity:
+            raise InputError(
+                f"{document['id']}@{document['version']} was used before with another content",
+                field="version",
+                value=document["version"],
+                expected="a new version number",
+            )
+    return identity
+
+
+def state_in(connection: Connection, site: str, annotator: str) -> ConsentState | None:
+    """What the person agrees to now, inside a transaction; None before the first decision."""
+    events = _events(connection, site, annotator)
+    if not events:
+        return None
+    last = events[-1]
+    purposes = {e["purpose"]: e["kind"] == _GIVEN for e in events if e["consent"] == last["consent"]}
+    return ConsentState(consent=last["consent"], version=last["version"], purposes=purposes, since=last["at"])
+
+
+def consent_state(db: Database, site: str, annotator: str) -> ConsentState | None:
+    """What the person agrees to now; None before the first decision."""
+    with db.read() as connection:
+        return state_in(connection, site, annotator)
+
+
+def decide(
+    db: Database, site: str, annotator: str, version: str, purposes: Mapping[str, bool], *, now: datetime
+) -> ConsentState:
+    """Record what the person decided about each purpose; what stands already is not written again.
+
+    Args:
+        db: The database.
+        site: Place of collection.
+        annotator: Who decides.
+        version: Digest of the text before the person.
+        purposes: Purpose to agreed or not.
+        now: When.
+
+    Raises:
+        InputError: No such text, or nothing decided.
+    """
+    if not purposes:
+        raise InputError("nothing was decided", field="purposes", expected="a choice for every purpose")
+    consent = "k-" + digest(["consent", site, annotator, version]).removeprefix("sha256:")[:24]
+    with db.write() as connection:
+        db.lock(connection, "consent", site, annotator)
+        events = _events(connection, site, annotator)
+        stands = {e["purpose"]: e["kind"] for e in events if e["consent"] == consent}
+        kinds = {purpose: _GIVEN if agreed else _WITHDRAWN for purpose, agreed in sorted(purposes.items())}
+        # A person who went back to an earlier text decides anew: every purpose is written.
+        same_text = bool(events) and events[-1]["consent"] == consent
+        rows = [
+            {"purpose": purpose, "kind": kind}
+            for purpose, kind in kinds.items()
+            if not (same_text and stands.get(purpose) == kind)
+        ]
+        for number, row in enumerate(rows, start=len(events) + 1):
+            shared = {"site": site, "annotator": annotator, "consent": consent, "version": version}
+            connection.execute(insert(CONSENT_EVENTS).values(number=number, at=now, **shared, **row))
+        state = state_in(connection, site, annotator)
+    if state is None:  # pragma: no cover - an event was there or was written above
+        raise InputError("nothing was decided", field="purposes")
+    return state
+
+
+def history(db: Database, site: str, annotator: str) -> list[dict[str, Any]]:
+    """Every consent event of a person, oldest first."""
+    with db.read() as connection:
+        return _events(connection, site, annotator)
+
+
+def live_consents(db: Database, site: str | None = None) -> list[dict[str, str]]:
+    """``consent, annotator, purpose`` of every purpose agreed to now, as validation and releases ask for it."""
+    newest = (
+        select(
+            CONSENT_EVENTS.c.consent,
+            CONSENT_EVENTS.c.purpose,
+            func.max(CONSENT_EVENTS.c.number).label("number"),
+        )
+        .group_by(CONSENT_EVENTS.c.consent, CONSENT_EVENTS.c.purpose)
+        .subquery()
+    )
+    query = (
+        select(CONSENT_EVENTS.c.consent, CONSENT_EVENTS.c.annotator, CONSENT_EVENTS.c.purpose)
+        .join(
+            newest,
+            (CONSENT_EVENTS.c.consent == newest.c.consent)
+            & (CONSENT_EVENTS.c.purpose == newest.c.purpose)
+            & (CONSENT_EVENTS.c.number == newest.c.number),
+        )
+        .where(CONSENT_EVENTS.c.kind == _GIVEN)
+        .order_by(CONSENT_EVENTS.c.annotator, CONSENT_EVENTS.c.consent, CONSENT_EVENTS.c.purpose)
+    )
+    if site is not None:
+        query = query.where(CONSENT_EVENTS.c.site == site)
+    with db.read() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _events(connection: Connection, site: str, annotator: str) -> list[dict[str, Any]]:
+    query = (
+        select(CONSENT_EVENTS)
+        .where(CONSENT_EVENTS.c.site == site, CONSENT_EVENTS.c.annotator == annotator)
+        .order_by(CONSENT_EVENTS.c.number)
+    )
+    rows: Iterable[Mapping[Any, Any]] = connection.execute(query).mappings()
+    return [{str(name): value for name, value in row.items()} for row in rows]

@@ -1,0 +1,1 @@
+"""Versioned migrations of a site's identity database, by the same rules as ``infra.migrations``."""

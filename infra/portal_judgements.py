@@ -1,0 +1,303 @@
+"""The portal's judgements: what is held for a person, its draft, its submission, and the way out of an item.
+
+A submission is one transaction: the judgement's row and the end of its reservation appear together or not at
+all. The row is keyed by its presentation, so that a form sent twice is one judgement, and it is written only
+while the person's consent is live, looked up in that same transaction. The text is sealed under the person's
+key. Rows are appended and never changed; erasing a person deletes theirs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+
+from annotation.enrolment import Enrolled, Shown
+from annotation.labelling import check_answer
+from infra.database import Database
+from infra.person_keys import PersonKeys
+from infra.reservations import HOLD, extend, is_serving, mark_done
+from infra.tables import (
+    ITEM_REPORTS,
+    ITEMS,
+    PORTAL_DRAFTS,
+    PORTAL_ITEMS,
+    PORTAL_JUDGEMENTS,
+    PRESENTATIONS,
+    RESERVATIONS,
+)
+
+__all__ = [
+    "Submitted",
+    "Work",
+    "done_by",
+    "given_judgements",
+    "held",
+    "leave",
+    "save_draft",
+    "show",
+    "submit",
+]
+
+
+class Submitted(StrEnum):
+    """What became of a submission."""
+
+    STORED = "stored"
+    SAME = "same"
+    ANSWERED_BEFORE = "answered_before"
+    GIVEN_AWAY = "given_away"
+    NO_CONSENT = "no_consent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """How much a person has done, and how much of it lately.
+
+    Attributes:
+        done: Judgements given.
+        skipped: Items left out.
+        seconds: Time on the pages of the judgements given.
+        last: When the last one was given.
+    """
+
+    done: int
+    skipped: int
+    seconds: float
+    last: datetime | None
+
+
+def held(db: Database, keys: PersonKeys, person: Enrolled, presentation: str) -> Shown | None:
+    """The item of a presentation that is held for this person now; None if it is none of theirs."""
+    with db.read() as connection:
+        row = _mine(connection, person, presentation)
+        if row is None or row.state != "held":
+            return None
+        item = connection.execute(select(ITEMS.c.record).where(ITEMS.c.item == row.item)).scalar_one()
+        shown = connection.execute(
+            select(PRESENTATIONS.c.shown).where(PRESENTATIONS.c.presentation == presentation)
+        ).scalar_one()
+        draft = connection.execute(
+            select(PORTAL_DRAFTS.c.sealed).where(PORTAL_DRAFTS.c.presentation == presentation)
+        ).scalar_one_or_none()
+    return Shown(
+        presentation=presentation,
+        kind=row.kind,
+        item=item,
+        order=tuple(shown),
+        presented_at=row.presented_at,
+        draft=None if draft is None else json.loads(keys.decrypt(person.annotator, draft)),
+    )
+
+
+def show(db: Database, person: Enrolled, presentation: str, *, now: datetime) -> None:
+    """The person sees the item now; the first time counts."""
+    here = (RESERVATIONS.c.presentation == presentation) & (RESERVATIONS.c.annotator == person.annotator)
+    with db.write() as connection:
+        connection.execute(
+            update(RESERVATIONS).where(here, RESERVATIONS.c.presented_at.is_(None)).values(presented_at=now)
+        )
+
+
+def save_draft(
+    db: Database,
+    keys: PersonKeys,
+    person: Enrolled,
+    presentation: str,
+    draft: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> bool:
+    """Keep what the person has so far and hold the item on; whether it was still held for them."""
+    sealed = keys.encrypt(person.annotator, json.dumps(draft).encode())
+    with db.write() as connection:
+        row = _mine(connection, person, presentation)
+        if (
+            row is None
+            or row.state != "held"
+            or is_serving(connection, person.site, person.annotator) is None
+        ):
+            return False
+        extend(connection, presentation, until=now + HOLD)
+        db.upsert(
+            connection,
+            PORTAL_DRAFTS,
+            {
+                "presentation": presentation,
+                "annotator": person.annotator,
+                "sealed": sealed,
+                "updated_at": now,
+            },
+        )
+    return True
+
+
+def submit(
+    db: Database,
+    keys: PersonKeys,
+    person: Enrolled,
+    presentation: str,
+    answer: Mapping[str, Any],
+    *,
+    seconds: float | None,
+    now: datetime,
+) -> Submitted:
+    """Store a judgement, once.
+
+    Args:
+        db: The database.
+        keys: The keys of the site's people.
+        person: Who answers.
+        presentation: What was answered.
+        answer: See :func:`annotation.labelling.check_answer`.
+        seconds: Time spent, as the page measured it; the time since showing bounds it.
+        now: When.
+
+    Raises:
+        RecordError: The answer is incomplete; nothing is stored.
+        PersonKeyDestroyedError: The person was erased.
+    """
+    with db.write() as connection:
+        row = _mine(connection, person, presentation, lock=True)
+        if row is None:
+            return Submitted.UNKNOWN
+        stored = connection.execute(
+            select(PORTAL_JUDGEMENTS.c.sealed).where(PORTAL_JUDGEMENTS.c.presentation == presentation)
+        ).scalar_one_or_none()
+        if stored is not None:
+            before = json.loads(keys.decrypt(person.annotator, stored))["answer"]
+            return Submitted.SAME if before == dict(answer) else Submitted.ANSWERED_BEFORE
+        consent = is_serving(connection, person.site, person.annotator)
+        if consent is None or consent != row.consent:
+            return Submitted.NO_CONSENT
+        if row.state != "held" or row.presented_at is None:
+            return Submitted.GIVEN_AWAY
+        check_answer(row.kind, answer, places=len(row.shown))
+        elapsed = max((now - row.presented_at).total_seconds(), 0.0)
+        spent = elapsed if seconds is None else min(max(seconds, 0.0), elapsed)
+        body = {"answer": dict(answer), "seconds": round(spent, 3)}
+        db.insert_new(
+            connection,
+            PORTAL_JUDGEMENTS,
+            [
+                {
+                    "presentation": presentation,
+                    "site": person.site,
+                    "annotator": person.annotator,
+                    "kind": row.kind,
+                    "sealed": keys.encrypt(person.annotator, json.dumps(body).encode()),
+                    "presented_at": row.presented_at,
+                    "submitted_at": now,
+                }
+            ],
+        )
+        mark_done(connection, presentation)
+        connection.execute(delete(PORTAL_DRAFTS).where(PORTAL_DRAFTS.c.presentation == presentation))
+    return Submitted.STORED
+
+
+def leave(
+    db: Database,
+    keys: PersonKeys,
+    person: Enrolled,
+    presentation: str,
+    *,
+    kind: str,
+    reason: str | None,
+    now: datetime,
+) -> bool:
+    """Leave an item out (``skipped``) or report it (``reported``): its place is free; whether it was held."""
+    with db.write() as connection:
+        row = _mine(connection, person, presentation, lock=True)
+        if row is None or row.state != "held":
+            return False
+        db.insert_new(
+            connection,
+            ITEM_REPORTS,
+            [
+                {
+                    "site": person.site,
+                    "presentation": presentation,
+                    "annotator": person.annotator,
+                    "kind": kind,
+                    "sealed": keys.encrypt(person.annotator, reason.encode()) if reason else None,
+                    "at": now,
+                }
+            ],
+        )
+        connection.execute(delete(PORTAL_DRAFTS).where(PORTAL_DRAFTS.c.presentation == presentation))
+        here = RESERVATIONS.c.presentation == presentation
+        connection.execute(update(RESERVATIONS).where(here).values(state="released"))
+    return True
+
+
+def given_judgements(db: Database, keys: PersonKeys, person: Enrolled) -> list[dict[str, Any]]:
+    """Everything the person judged, oldest first: presentation, kind, answer, times, seconds."""
+    here = (PORTAL_JUDGEMENTS.c.site == person.site) & (PORTAL_JUDGEMENTS.c.annotator == person.annotator)
+    order = (PORTAL_JUDGEMENTS.c.submitted_at, PORTAL_JUDGEMENTS.c.presentation)
+    with db.read() as connection:
+        rows = connection.execute(select(PORTAL_JUDGEMENTS).where(here).order_by(*order)).all()
+    return [
+        {
+            "presentation": row.presentation,
+            "kind": row.kind,
+            "presented_at": row.presented_at,
+            "submitted_at": row.submitted_at,
+            **json.loads(keys.decrypt(person.annotator, row.sealed)),
+        }
+        for row in rows
+    ]
+
+
+def done_by(db: Database, person: Enrolled, *, since: datetime | None = None) -> Work:
+    """How much the person has done, in all or since an instant."""
+    here = (PORTAL_JUDGEMENTS.c.site == person.site) & (PORTAL_JUDGEMENTS.c.annotator == person.annotator)
+    left = (ITEM_REPORTS.c.site == person.site) & (ITEM_REPORTS.c.annotator == person.annotator)
+    if since is not None:
+        here &= PORTAL_JUDGEMENTS.c.submitted_at >= since
+        left &= ITEM_REPORTS.c.at >= since
+    with db.read() as connection:
+        times = connection.execute(
+            select(PORTAL_JUDGEMENTS.c.presented_at, PORTAL_JUDGEMENTS.c.submitted_at).where(here)
+        ).all()
+        skipped = connection.execute(select(func.count()).select_from(ITEM_REPORTS).where(left)).scalar_one()
+    return Work(
+        done=len(times),
+        skipped=int(skipped),
+        seconds=sum((row.submitted_at - row.presented_at).total_seconds() for row in times),
+        last=max((row.submitted_at for row in times), default=None),
+    )
+
+
+def _mine(
+    connection: Connection, person: Enrolled, presentation: str, *, lock: bool = False
+) -> Row[Any] | None:
+    query = (
+        select(
+            RESERVATIONS.c.item,
+            RESERVATIONS.c.state,
+            RESERVATIONS.c.presented_at,
+            PORTAL_ITEMS.c.kind,
+            PRESENTATIONS.c.consent,
+            PRESENTATIONS.c.shown,
+        )
+        .join(PRESENTATIONS, PRESENTATIONS.c.presentation == RESERVATIONS.c.presentation)
+        .join(
+            PORTAL_ITEMS,
+            (PORTAL_ITEMS.c.site == RESERVATIONS.c.site) & (PORTAL_ITEMS.c.item == RESERVATIONS.c.item),
+        )
+        .where(
+            RESERVATIONS.c.presentation == presentation,
+            RESERVATIONS.c.site == person.site,
+            RESERVATIONS.c.annotator == person.annotator,
+        )
+    )
+    if lock:
+        query = query.with_for_update(of=RESERVATIONS)
+    return connection.execute(query).one_or_none()

@@ -1,0 +1,238 @@
+"""The plain assigner: the item with the fewest judgements first, deterministic under the site's seed.
+
+It knows no quotas of people; it holds the laws that every assigner holds (see ``annotation.ports.Assigner``).
+Reserving is one transaction under one lock per site: presentation row and reservation appear together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from annotation.labelling import page_digest, require_showable
+from annotation.presentations import FIRST_PORTAL_SLOT, least_used_order, presentation_id
+from annotation.records import Source
+from infra import catalogue
+from infra.catalogue import Presentation
+from infra.consents import state_in
+from infra.database import Database
+from infra.settings import SiteSettings
+from infra.tables import ANNOTATORS, ITEMS, PORTAL_DRAFTS, PORTAL_ITEMS, PRESENTATIONS, RESERVATIONS
+
+__all__ = ["COLLECTION", "HOLD", "PlainAssigner", "add_portal_items", "extend", "is_serving", "mark_done"]
+
+COLLECTION: Final = "collection"
+"""The consent purpose without which nobody is shown anything."""
+HOLD: Final = timedelta(minutes=30)
+"""How long an item stays held for a person who does nothing."""
+_COUNTING: Final = ("held", "done")
+
+
+def add_portal_items(db: Database, site: str, items: Sequence[str], *, kind: str) -> int:
+    """Put items before the people of a site's portal, to be judged in this form; how many were new.
+
+    An item already there keeps its form.
+
+    Raises:
+        InputError: No such item.
+        RecordError: The page cannot show an item in this form.
+    """
+    for row in catalogue.items(db, items):
+        require_showable(row, kind)
+    rows = [{"site": site, "item": item, "kind": kind} for item in sorted(set(items))]
+    with db.write() as connection:
+        count = select(func.count()).select_from(PORTAL_ITEMS).where(PORTAL_ITEMS.c.site == site)
+        before = connection.execute(count).scalar_one()
+        db.insert_new(connection, PORTAL_ITEMS, rows)
+        return int(connection.execute(count).scalar_one() - before)
+
+
+def is_serving(connection: Connection, site: str, annotator: str) -> str | None:
+    """The consent under which the person may be shown an item now; None if they may not."""
+    here = (ANNOTATORS.c.site == site) & (ANNOTATORS.c.annotator == annotator)
+    person = connection.execute(select(ANNOTATORS.c.stopped_at).where(here)).one_or_none()
+    if person is None or person.stopped_at is not None:
+        return None
+    state = state_in(connection, site, annotator)
+    return state.consent if state is not None and state.is_live(COLLECTION) else None
+
+
+def mark_done(connection: Connection, presentation: str) -> None:
+    """The presentation was answered."""
+    here = RESERVATIONS.c.presentation == presentation
+    connection.execute(update(RESERVATIONS).where(here).values(state="done"))
+
+
+def extend(connection: Connection, presentation: str, *, until: datetime) -> bool:
+    """Hold on to a presentation that is still held; whether it was."""
+    here = (RESERVATIONS.c.presentation == presentation) & (RESERVATIONS.c.state == "held")
+    return connection.execute(update(RESERVATIONS).where(here).values(expires_at=until)).rowcount == 1
+
+
+class PlainAssigner:
+    """Implements ``annotation.ports.Assigner``.
+
+    Args:
+        db: The platform's database.
+        site: The site; its ``portal_overlap`` is how many judgements each item gets.
+        policy: The digest of the effective policy at an instant.
+        hold: How long an item stays held.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        site: SiteSettings,
+        *,
+        policy: Callable[[datetime], str | None],
+        hold: timedelta = HOLD,
+    ) -> None:
+        self._db = db
+        self._site = site
+        self._policy = policy
+        self._hold = hold
+
+    def reserve(self, annotator: str, now: datetime) -> str | None:
+        """The presentation held for the person, or a new one; None if nothing is left for them."""
+        policy = self._policy(now)
+        with self._db.write() as connection:
+            self._db.lock(connection, "assign", self._site.id)
+            self._expire(connection, now)
+            consent = is_serving(connection, self._site.id, annotator)
+            if consent is None:
+                return None
+            return self._held(connection, annotator, now) or self._new(
+                connection, annotator, consent, policy, now
+            )
+
+    def complete(self, presentation: str, now: datetime) -> None:
+        """The presentation was answered; again is no error."""
+        del now
+        with self._db.write() as connection:
+            mark_done(connection, presentation)
+
+    def release(self, presentation: str, now: datetime) -> None:
+        """The presentation will not be answered; its place is free."""
+        del now
+        with self._db.write() as connection:
+            here = (RESERVATIONS.c.presentation == presentation) & RESERVATIONS.c.state.in_(
+                ("held", "expired")
+            )
+            connection.execute(update(RESERVATIONS).where(here).values(state="released"))
+            connection.execute(delete(PORTAL_DRAFTS).where(PORTAL_DRAFTS.c.presentation == presentation))
+
+    def _expire(self, connection: Connection, now: datetime) -> None:
+        late = (
+            (RESERVATIONS.c.site == self._site.id)
+            & (RESERVATIONS.c.state == "held")
+            & (RESERVATIONS.c.expires_at <= now)
+        )
+        connection.execute(update(RESERVATIONS).where(late).values(state="expired"))
+
+    def _held(self, connection: Connection, annotator: str, now: datetime) -> str | None:
+        mine = (
+            (RESERVATIONS.c.site == self._site.id)
+            & (RESERVATIONS.c.annotator == annotator)
+            & (RESERVATIONS.c.state.in_(("held", "expired")))
+        )
+        query = (
+            select(RESERVATIONS).where(mine).order_by(RESERVATIONS.c.state.desc(), RESERVATIONS.c.reserved_at)
+        )
+        counts: Counter[str] | None = None
+        for row in connection.execute(query).all():
+            if row.state == "expired":
+                # A person who comes back late goes on where they were, if the place was not given away.
+                counts = self._counts(connection) if counts is None else counts
+                if counts[row.item] >= self._site.portal_overlap:
+                    continue
+            here = RESERVATIONS.c.presentation == row.presentation
+            connection.execute(
+                update(RESERVATIONS).where(here).values(state="held", expires_at=now + self._hold)
+            )
+            return str(row.presentation)
+        return None
+
+    def _counts(self, connection: Connection) -> Counter[str]:
+        query = (
+            select(RESERVATIONS.c.item, func.count())
+            .where(RESERVATIONS.c.site == self._site.id, RESERVATIONS.c.state.in_(_COUNTING))
+            .group_by(RESERVATIONS.c.item)
+        )
+        return Counter({row[0]: int(row[1]) for row in connection.execute(query)})
+
+    def _new(
+        self, connection: Connection, annotator: str, consent: str, policy: str | None, now: datetime
+    ) -> str | None:
+        met = select(RESERVATIONS.c.item).where(
+            RESERVATIONS.c.site == self._site.id, RESERVATIONS.c.annotator == annotator
+        )
+        listed = select(PORTAL_ITEMS.c.item, PORTAL_ITEMS.c.kind).where(
+            PORTAL_ITEMS.c.site == self._site.id, PORTAL_ITEMS.c.item.not_in(met)
+        )
+        kinds = {row.item: row.kind for row in connection.execute(listed)}
+        counts = self._counts(connection)
+        left = [item for item in kinds if counts[item] < self._site.portal_overlap]
+        if not left:
+            return None
+        item = min(left, key=lambda one: (counts[one], self._draw(one, annotator)))
+        found = connection.execute(select(ITEMS.c.record).where(ITEMS.c.item == item)).scalar_one()
+        row = self._present(connection, found, kinds[item], consent, policy, now)
+        connection.execute(insert(PRESENTATIONS).values({**asdict(row), "shown": list(row.shown)}))
+        connection.execute(
+            insert(RESERVATIONS).values(
+                presentation=row.presentation,
+                site=self._site.id,
+                item=item,
+                annotator=annotator,
+                state="held",
+                reserved_at=now,
+                expires_at=now + self._hold,
+            )
+        )
+        return row.presentation
+
+    def _present(
+        self,
+        connection: Connection,
+        item: Mapping[str, Any],
+        kind: str,
+        consent: str,
+        policy: str | None,
+        now: datetime,
+    ) -> Presentation:
+        here = (PRESENTATIONS.c.site == self._site.id) & (PRESENTATIONS.c.item == item["item"])
+        query = (
+            select(PRESENTATIONS.c.slot, PRESENTATIONS.c.shown, RESERVATIONS.c.state)
+            .join(RESERVATIONS, RESERVATIONS.c.presentation == PRESENTATIONS.c.presentation)
+            .where(here)
+        )
+        before = connection.execute(query).all()
+        slot = max((row.slot for row in before), default=FIRST_PORTAL_SLOT - 1) + 1
+        order = least_used_order(
+            [candidate["candidate"] for candidate in item["candidates"]],
+            item=item["item"],
+            used=[row.shown for row in before if row.state in _COUNTING],
+            seed=self._site.seed,
+        )
+        return Presentation(
+            presentation=presentation_id(self._site.id, item["item"], slot),
+            site=self._site.id,
+            item=item["item"],
+            item_digest=item["digest"],
+            slot=slot,
+            shown=tuple(order),
+            config_digest=page_digest(kind),
+            policy_digest=policy,
+            consent=consent,
+            created_at=now,
+            source=str(Source.PORTAL),
+        )
+
+    def _draw(self, item: str, annotator: str) -> bytes:
+        return hashlib.sha256(f"assign:{self._site.seed}:{annotator}:{item}".encode()).digest()
