@@ -10,7 +10,7 @@ counts; :func:`latest` folds a history to what stands now.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -41,6 +41,7 @@ class RawEvent:
         judgement: The decoded, unblinded judgement: a ``JUDGEMENTS`` row as JSON (timestamps as ISO text)
             without ``source_digest``; None if deleted or undecodable.
         problem: Why ``raw`` cannot be decoded; None otherwise.
+        annotator: Whose answer it is, where no judgement says so; not part of the event's identity.
     """
 
     site: str
@@ -51,6 +52,7 @@ class RawEvent:
     raw: Mapping[str, Any]
     judgement: Mapping[str, Any] | None = None
     problem: str | None = None
+    annotator: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.kind is EventKind.DELETED and (self.judgement is not None or self.problem is not None):
@@ -98,6 +100,11 @@ class RawEvent:
     def digest(self) -> str:
         """Identity of the event."""
         return digest(self.as_json())
+
+    @property
+    def person(self) -> str | None:
+        """The pseudonym of whoever answered; None where the source does not say."""
+        return self.annotator if self.judgement is None else str(self.judgement["annotator"])
 
     @property
     def version(self) -> str:

@@ -71,6 +71,7 @@ def _event(judgement: FileJudgement, *, site: str, revision: int) -> RawEvent:
         raw=judgement.raw,
         judgement=None if judgement.problem else _row(judgement, site=site),
         problem=judgement.problem,
+        annotator=judgement.annotator,
     )
 
 

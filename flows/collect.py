@@ -75,7 +75,15 @@ def pull(platform: Platform, source: JudgementSource) -> int:
     known = collected.known(platform.db, source.site, source.name)
     cursor = collected.cursor(platform.db, source.site, source.name)
     return sum(
-        write_events(platform.store, platform.db, page, site=source.site, source=source.name, now=clock())
+        write_events(
+            platform.store,
+            platform.db,
+            page,
+            site=source.site,
+            source=source.name,
+            now=clock(),
+            keys=platform.keys,
+        )
         for page in source.pages(cursor, known)
     )
 

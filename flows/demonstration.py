@@ -150,7 +150,9 @@ def _spoil(result: Sequence[Mapping[str, Any]], fault: Planted) -> list[dict[str
 
 
 def _import(platform: Platform, site: str, imported: Import) -> None:
-    store_import(platform.store, platform.db, imported, site=site, now=clock(), judgements=False)
+    store_import(
+        platform.store, platform.db, imported, site=site, now=clock(), keys=platform.keys, judgements=False
+    )
     queues.add_to_queue(platform.db, site, [row["item"] for row in imported.items])
 
 

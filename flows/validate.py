@@ -37,7 +37,7 @@ def check(platform: Platform, site: str, checks: tuple[Check, ...]) -> Validated
     """Judge every row of the site."""
     from annotation.events import latest
 
-    staged = stage_events(latest(read_events(platform.store, platform.db, site)))
+    staged = stage_events(latest(read_events(platform.store, platform.db, site, keys=platform.keys)))
     shown = [
         {"presentation": row.presentation, "item": row.item, "shown": list(row.shown)}
         for row in catalogue.presentations(platform.db, site)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from governance.provenance import Trust
     from infra.label_studio import LabelStudioSite
     from infra.ledger import Decision
+    from infra.person_keys import PersonKeys
     from infra.registry import Registry
 
 __all__ = ["Platform", "approvals", "clock", "data_checks", "newest_decision", "open_platform"]
@@ -79,6 +80,12 @@ class Platform:
     def site(self, name: str) -> SiteSettings:
         """Settings of a site."""
         return self.settings.site(name)
+
+    def keys(self, site: str) -> PersonKeys:
+        """The keys of a site's people, under which what they say lies sealed."""
+        from infra.person_keys import open_person_keys
+
+        return open_person_keys(self.settings, site)
 
     def policy(self, at: datetime) -> EffectivePolicy:
         """The policy in force at an instant, as the settings name it; its documents are recorded."""

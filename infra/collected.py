@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 
 from annotation.events import EventKind, RawEvent
 from governance.errors import OutsideError
@@ -20,10 +20,12 @@ from infra.tables import CURSORS, RAW_CHUNKS, RAW_EVENTS
 __all__ = [
     "Chunk",
     "StoredEvents",
+    "annotator_events",
     "append_events",
     "chunks",
     "cursor",
     "event_digests",
+    "forget_events",
     "indexed",
     "known",
     "stored",
@@ -140,6 +142,7 @@ def append_events(
             "digest": digest,
             "chunk": chunk,
             "position": position,
+            "annotator": event.person,
         }
         for position, (event, digest) in enumerate(zip(events, named, strict=True))
     ]
@@ -188,18 +191,18 @@ def chunks(db: Database, site: str | None = None) -> list[Chunk]:
         return [Chunk(**row) for row in connection.execute(query).mappings()]
 
 
-def indexed(db: Database, chunk: Chunk) -> list[tuple[int, str]]:
-    """``(position, digest)`` of the events that count of a chunk, in its order.
+def indexed(db: Database, chunk: Chunk) -> list[tuple[int, str, str | None]]:
+    """``(position, digest, annotator)`` of the events that count of a chunk, in its order.
 
     An event that an earlier chunk brought already is not among them.
     """
     query = (
-        select(RAW_EVENTS.c.position, RAW_EVENTS.c.digest)
+        select(RAW_EVENTS.c.position, RAW_EVENTS.c.digest, RAW_EVENTS.c.annotator)
         .where(RAW_EVENTS.c.site == chunk.site, RAW_EVENTS.c.chunk == chunk.digest)
         .order_by(RAW_EVENTS.c.position)
     )
     with db.read() as connection:
-        return [(row.position, row.digest) for row in connection.execute(query)]
+        return [(row.position, row.digest, row.annotator) for row in connection.execute(query)]
 
 
 def event_digests(db: Database, site: str | None = None) -> list[str]:
@@ -209,3 +212,22 @@ def event_digests(db: Database, site: str | None = None) -> list[str]:
         query = query.where(RAW_EVENTS.c.site == site)
     with db.read() as connection:
         return list(connection.execute(query).scalars())
+
+
+def annotator_events(db: Database, site: str, annotator: str) -> int:
+    """How many recorded events are of one person."""
+    query = select(func.count()).where(RAW_EVENTS.c.site == site, RAW_EVENTS.c.annotator == annotator)
+    with db.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def forget_events(db: Database, site: str, annotator: str) -> int:
+    """Take a person's events out of the index; how many there were. Their lines stay, sealed for good.
+
+    INVARIANT: the person's key is destroyed before, so that no collection can record them again.
+    """
+    with db.write() as connection:
+        gone = connection.execute(
+            delete(RAW_EVENTS).where(RAW_EVENTS.c.site == site, RAW_EVENTS.c.annotator == annotator)
+        )
+        return gone.rowcount

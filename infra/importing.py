@@ -19,7 +19,7 @@ from annotation.records import ITEMS, table
 from governance.digest import canonical
 from infra import catalogue, collected, people
 from infra.database import Database
-from infra.events import write_events
+from infra.events import KeysOf, write_events
 
 __all__ = ["PREFIX", "Stored", "store_import"]
 
@@ -50,6 +50,7 @@ def store_import(
     *,
     site: str,
     now: datetime,
+    keys: KeysOf,
     judgements: bool = True,
 ) -> Stored:
     """Store an import; a second time adds nothing.
@@ -60,6 +61,7 @@ def store_import(
         imported: The file as it was read.
         site: Place of collection that its judgements are recorded under.
         now: Recorded as the time of the import.
+        keys: The keys of a site's people, under which their judgements are sealed.
         judgements: Whether to store its judgements too, or the items only.
     """
     sink = BytesIO()
@@ -89,7 +91,7 @@ def store_import(
         source = FileSource(site, imported)
         held = collected.known(db, site, source.name)
         for page in source.pages(collected.cursor(db, site, source.name), held):
-            new_judgements += write_events(store, db, page, site=site, source=source.name, now=now)
+            new_judgements += write_events(store, db, page, site=site, source=source.name, now=now, keys=keys)
     return Stored(
         object=tree,
         new_items=new_items,

@@ -194,6 +194,7 @@ class LabelStudioSource:
             raw=raw,
             judgement=found.judgement,
             problem=found.problem,
+            annotator=raw["annotator"],
         )
 
     def _annotator(self, user: int | None) -> Annotator | None:

@@ -15,13 +15,14 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
@@ -31,6 +32,7 @@ from infra.settings import Settings
 __all__ = ["PersonKeyDestroyedError", "PersonKeys", "open_person_keys"]
 
 _MAGIC: Final = b"bp1"
+_MAGIC_ALIKE: Final = b"bp2"
 _NONCE: Final = 12
 _KEY: Final = 32
 
@@ -90,6 +92,39 @@ class PersonKeys:
                 raise InvalidTag
             return AESGCM(key).decrypt(nonce, body, _bound_to(annotator))
         except InvalidTag as error:
+            raise OutsideError(
+                f"what is stored for annotator {annotator} is damaged or not this person's"
+            ) from error
+
+    def seal_alike(self, annotator: str, many: Sequence[bytes]) -> list[bytes]:
+        """Each of ``many`` sealed so that equal bytes give equal bytes (AES-SIV, RFC 5297).
+
+        For what is stored under the digest of its bytes: a run that was killed and is run again seals the
+        same events to the same object. What it tells is whether two payloads of one person are the same.
+
+        Raises:
+            PersonKeyDestroyedError: The person was erased.
+            OutsideError: The key cannot be read or written.
+        """
+        siv = _siv(self._load(annotator) or self._make(annotator))
+        return [_MAGIC_ALIKE + siv.encrypt(data, [_bound_to(annotator)]) for data in many]
+
+    def open_alike(self, annotator: str, many: Sequence[bytes]) -> list[bytes]:
+        """What :meth:`seal_alike` sealed for this person.
+
+        Raises:
+            PersonKeyDestroyedError: The person was erased, or has no key.
+            OutsideError: The bytes are damaged, or were sealed for somebody else.
+        """
+        key = self._load(annotator)
+        if key is None:
+            raise PersonKeyDestroyedError(annotator)
+        siv = _siv(key)
+        try:
+            if any(sealed[:3] != _MAGIC_ALIKE for sealed in many):
+                raise InvalidTag
+            return [siv.decrypt(sealed[3:], [_bound_to(annotator)]) for sealed in many]
+        except (InvalidTag, ValueError) as error:
             raise OutsideError(
                 f"what is stored for annotator {annotator} is damaged or not this person's"
             ) from error
@@ -170,10 +205,19 @@ def open_person_keys(settings: Settings, site: str) -> PersonKeys:
     """The keys of a site's people, below the data folder.
 
     Raises:
-        InputError: There is no such site, or it has no key.
+        InputError: There is no such site.
     """
-    secret = settings.site(site).key.get_secret_value().encode()
+    from infra.stack.secrets import ensure_site_key
+
+    stated = settings.site(site).key.get_secret_value()
+    # A folder that never had a stack (files alone were imported) gets its key where a stack would keep it.
+    secret = (stated or ensure_site_key(settings.home, site)).encode()
     return PersonKeys(settings.home / "person-keys" / site, secret)
+
+
+def _siv(key: bytes) -> AESSIV:
+    derive = HKDF(algorithm=hashes.SHA256(), length=2 * _KEY, salt=None, info=b"bounds.person-keys/siv/1")
+    return AESSIV(derive.derive(key))
 
 
 def _bound_to(annotator: str) -> bytes:

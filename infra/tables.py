@@ -155,6 +155,7 @@ RAW_EVENTS: Final = _table(
     _text("digest"),
     _text("chunk"),
     _count("position"),
+    _text("annotator", nullable=True),
     key=("site", "source", "ref", "revision"),
 )
 CURSORS: Final = _table("cursors", _text("site"), _text("source"), _text("cursor"), key=("site", "source"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -189,6 +190,7 @@ def _import(
     from infra.database import open_database
     from infra.importing import store_import
     from infra.objects import open_store
+    from infra.person_keys import open_person_keys
     from infra.queues import add_to_queue
     from infra.settings import load_settings
 
@@ -197,7 +199,13 @@ def _import(
     now = datetime.now(UTC)
     with open_database(settings, now=now) as db:
         stored = store_import(
-            open_store(settings), db, imported, site=place, now=now, judgements=not items_only
+            open_store(settings),
+            db,
+            imported,
+            site=place,
+            now=now,
+            keys=partial(open_person_keys, settings),
+            judgements=not items_only,
         )
         if queue:
             add_to_queue(db, place, [row["item"] for row in imported.items])

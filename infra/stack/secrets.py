@@ -6,6 +6,7 @@ program needs, under ``label_studio``. Nothing here is ever printed or passed on
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -16,7 +17,7 @@ from typing import Any
 
 from governance.errors import InputError
 
-__all__ = ["Secrets", "ensure_secrets", "write_private"]
+__all__ = ["Secrets", "ensure_secrets", "ensure_site_key", "write_private"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -82,3 +83,23 @@ def ensure_secrets(home: Path, sites: Iterable[str]) -> Secrets:
         s3_access_key=s3["access_key"],
         s3_secret_key=s3["secret_key"],
     )
+
+
+def ensure_site_key(home: Path, site: str) -> str:
+    """The key of a site; made once per data folder, also by two processes at a time."""
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / "secrets.json"
+    descriptor = os.open(home / ".secrets.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        data = _read(path)
+        sites = data.setdefault("settings", {}).setdefault("sites", [])
+        entry = next((each for each in sites if each.get("id") == site), None)
+        if entry is None:
+            sites.append(entry := {"id": site})
+        if not entry.get("key"):
+            entry["key"] = secrets.token_hex(32)
+            write_private(path, json.dumps(data, indent=2) + "\n")
+        return str(entry["key"])
+    finally:
+        os.close(descriptor)

@@ -19,6 +19,7 @@ from infra.database import Database
 from infra.events import events_digest, read_events
 from infra.importing import store_import
 from infra.objects_directory import DirectoryStore
+from tests.support.keys import keys_in, keys_of
 from tests.support.platform import NOW
 
 Run = Callable[..., tuple[int, str, str]]
@@ -81,7 +82,7 @@ def test_pandalm_is_imported_once(run: Run, file: Path, tmp_path: Path) -> None:
     with Database(f"sqlite:///{tmp_path / 'home' / 'platform.db'}", now=NOW) as db:
         stored = catalogue.items(db)
         assert sorted(pq.read_table(folder / "items.parquet").to_pylist(), key=lambda r: r["item"]) == stored
-        assert len(list(read_events(store, db, "main"))) == 12
+        assert len(list(read_events(store, db, "main", keys=keys_of(tmp_path / "home")))) == 12
         assert len(catalogue.imports(db)) == 1
 
 
@@ -185,7 +186,9 @@ def undisturbed(file: Path, folder: Path) -> str:
     """The digest of the events of an import that nothing disturbed."""
     imported = read_pandalm(file.read_bytes(), name=file.name)
     with Database(f"sqlite:///{folder / 'platform.db'}", now=NOW) as db:
-        store_import(DirectoryStore(folder / "objects"), db, imported, site="main", now=NOW)
+        store_import(
+            DirectoryStore(folder / "objects"), db, imported, site="main", now=NOW, keys=keys_in(folder)
+        )
         return events_digest(db)
 
 
@@ -203,7 +206,7 @@ def test_a_killed_import_is_completed_by_the_next(run: Run, file: Path, tmp_path
     assert run(*words[1:])[0] == 0
     store = DirectoryStore(tmp_path / "home" / "objects")
     with Database(f"sqlite:///{tmp_path / 'home' / 'platform.db'}", now=NOW) as db:
-        events = list(read_events(store, db))
+        events = list(read_events(store, db, keys=keys_of(tmp_path / "home")))
         assert len({event.ref for event in events}) == len(events) == 12
         assert {event.revision for event in events} == {1}
         assert catalogue.count_items(db) == 4

@@ -26,6 +26,7 @@ from infra.migrations import Migration, migrate, migrations
 from infra.objects_directory import DirectoryStore
 from infra.tables import METADATA
 from tests.support.decisions import envelope
+from tests.support.keys import keys_in
 from tests.support.platform import NOW, event, import_record, item, presentation
 from tests.support.postgres import is_installed, postgres_server
 
@@ -189,13 +190,23 @@ class TestEvents:
         rows = tuple(event(str(n), answer={"text": "ü\u2028\n🙂"}) for n in range(50))
         assert (
             events.write_events(
-                store, db, EventPage(events=rows, cursor="c"), site="main", source="file", now=NOW
+                store,
+                db,
+                EventPage(events=rows, cursor="c"),
+                site="main",
+                source="file",
+                now=NOW,
+                keys=keys_in(tmp_path),
             )
             == 50
         )
-        assert sorted(e.ref for e in events.read_events(store, db)) == sorted(e.ref for e in rows)
-        assert {e.digest for e in events.read_events(store, db, "main")} == {e.digest for e in rows}
-        assert list(events.read_events(store, db, "absent")) == []
+        assert sorted(e.ref for e in events.read_events(store, db, keys=keys_in(tmp_path))) == sorted(
+            e.ref for e in rows
+        )
+        assert {e.digest for e in events.read_events(store, db, "main", keys=keys_in(tmp_path))} == {
+            e.digest for e in rows
+        }
+        assert list(events.read_events(store, db, "absent", keys=keys_in(tmp_path))) == []
         assert events.events_digest(db) == digest_set(e.digest for e in rows)
 
     def test_a_retry_with_other_pages_stores_each_event_once(self, db: Database, tmp_path: Path) -> None:
@@ -203,12 +214,20 @@ class TestEvents:
         rows = tuple(event(str(n)) for n in range(10))
         written = [
             events.write_events(
-                store, db, EventPage(events=part, cursor="c"), site="main", source="file", now=NOW
+                store,
+                db,
+                EventPage(events=part, cursor="c"),
+                site="main",
+                source="file",
+                now=NOW,
+                keys=keys_in(tmp_path),
             )
             for part in (rows[:6], rows[3:9], rows, ())
         ]
         assert written == [6, 3, 1, 0]
-        assert sorted(e.ref for e in events.read_events(store, db)) == [str(n) for n in range(10)]
+        assert sorted(e.ref for e in events.read_events(store, db, keys=keys_in(tmp_path))) == [
+            str(n) for n in range(10)
+        ]
 
     def test_a_kill_between_object_and_index_is_made_good(
         self, db: Database, tmp_path: Path, monkeypatch
@@ -221,27 +240,32 @@ class TestEvents:
         with monkeypatch.context() as patched:
             patched.setattr(collected, "append_events", killed)
             with pytest.raises(KeyboardInterrupt):
-                events.write_events(store, db, page, site="main", source="file", now=NOW)
-        assert list(events.read_events(store, db)) == []
-        assert events.write_events(store, db, page, site="main", source="file", now=NOW) == 2
+                events.write_events(
+                    store, db, page, site="main", source="file", now=NOW, keys=keys_in(tmp_path)
+                )
+        assert list(events.read_events(store, db, keys=keys_in(tmp_path))) == []
+        assert (
+            events.write_events(store, db, page, site="main", source="file", now=NOW, keys=keys_in(tmp_path))
+            == 2
+        )
         assert len(list(store.list("raw/main"))) == 1
 
     def test_damage_is_found(self, db: Database, tmp_path: Path) -> None:
         store = DirectoryStore(tmp_path / "o")
         page = EventPage(events=(event("a"), event("b")), cursor="c")
-        events.write_events(store, db, page, site="main", source="file", now=NOW)
+        events.write_events(store, db, page, site="main", source="file", now=NOW, keys=keys_in(tmp_path))
         with db.write() as connection:
             connection.execute(text("UPDATE raw_events SET digest = 'sha256:0' WHERE ref = 'b'"))
         with pytest.raises(DigestError):
-            list(events.read_events(store, db))
+            list(events.read_events(store, db, keys=keys_in(tmp_path)))
         with db.write() as connection:
             connection.execute(text("UPDATE raw_events SET position = 9 WHERE ref = 'b'"))
         with pytest.raises(OutsideError, match="holds no line 9"):
-            list(events.read_events(store, db))
+            list(events.read_events(store, db, keys=keys_in(tmp_path)))
         [chunk] = collected.chunks(db)
         store.delete("raw/main", chunk.digest)
         with pytest.raises(OutsideError, match="not in the object store"):
-            list(events.read_events(store, db))
+            list(events.read_events(store, db, keys=keys_in(tmp_path)))
 
     @settings(
         max_examples=20,
@@ -258,18 +282,25 @@ class TestEvents:
             store = DirectoryStore(folder / "o")
             for start, end in itertools.pairwise(edges):
                 page = EventPage(events=tuple(rows[start:end]), cursor=str(end))
-                events.write_events(store, db, page, site="main", source="file", now=NOW)
+                events.write_events(
+                    store, db, page, site="main", source="file", now=NOW, keys=keys_in(folder)
+                )
             assert events.events_digest(db) == digest_set(e.digest for e in rows)
-            assert {e.digest for e in events.read_events(store, db)} == {e.digest for e in rows}
+            assert {e.digest for e in events.read_events(store, db, keys=keys_in(folder))} == {
+                e.digest for e in rows
+            }
 
     def test_many_collectors_at_once(self, db: Database, tmp_path: Path) -> None:
         store = DirectoryStore(tmp_path / "o")
         page = EventPage(events=tuple(event(str(n)) for n in range(200)), cursor="c")
         failures = _together(
-            lambda _: events.write_events(store, db, page, site="main", source="file", now=NOW), 6
+            lambda _: events.write_events(
+                store, db, page, site="main", source="file", now=NOW, keys=keys_in(tmp_path)
+            ),
+            6,
         )
         assert failures == []
-        assert len(list(events.read_events(store, db))) == 200
+        assert len(list(events.read_events(store, db, keys=keys_in(tmp_path)))) == 200
 
     def test_collectors_that_come_from_opposite_ends_do_not_block_each_other(
         self, db: Database, tmp_path: Path
@@ -280,11 +311,17 @@ class TestEvents:
         def collect(number: int) -> None:
             ordered = tuple(rows if number % 2 else reversed(rows))
             events.write_events(
-                store, db, EventPage(events=ordered, cursor="c"), site="main", source="file", now=NOW
+                store,
+                db,
+                EventPage(events=ordered, cursor="c"),
+                site="main",
+                source="file",
+                now=NOW,
+                keys=keys_in(tmp_path),
             )
 
         assert _together(collect, 6) == []
-        assert len(list(events.read_events(store, db))) == 300
+        assert len(list(events.read_events(store, db, keys=keys_in(tmp_path)))) == 300
 
 
 class TestCatalogue:

@@ -16,6 +16,7 @@ from infra.database import Database
 from infra.events import events_digest, read_events
 from infra.importing import store_import
 from infra.objects_directory import DirectoryStore
+from tests.support.keys import keys_in
 from tests.support.platform import NOW
 from tests.support.proxy import Proxy
 from tests.support.s3 import Server, rclone_server
@@ -44,12 +45,14 @@ def pairs(count: int) -> Import:
 @pytest.mark.servers
 def test_s3_and_directory_hold_the_same(rclone: Server, db: Database, tmp_path: Path) -> None:
     imported = pairs(50)
-    there = store_import(rclone.store("same"), db, imported, site="main", now=NOW)
+    there = store_import(rclone.store("same"), db, imported, site="main", now=NOW, keys=keys_in(tmp_path))
     with Database(f"sqlite:///{tmp_path / 'other.db'}", now=NOW) as other:
-        here = store_import(DirectoryStore(tmp_path / "o"), other, imported, site="main", now=NOW)
+        here = store_import(
+            DirectoryStore(tmp_path / "o"), other, imported, site="main", now=NOW, keys=keys_in(tmp_path)
+        )
         assert here == there
         assert events_digest(other) == events_digest(db)
-    assert len(list(read_events(rclone.store("same"), db))) == 50
+    assert len(list(read_events(rclone.store("same"), db, keys=keys_in(tmp_path)))) == 50
 
 
 @pytest.mark.servers
@@ -63,13 +66,18 @@ def test_a_service_that_goes_away_at_any_request(rclone: Server, tmp_path: Path)
             with Database(f"sqlite:///{tmp_path / f'{passing}.db'}", now=NOW) as db:
                 proxy.fail_after(passing)
                 try:
-                    store_import(store, db, imported, site="main", now=NOW)
+                    store_import(store, db, imported, site="main", now=NOW, keys=keys_in(tmp_path))
                 except OutsideError as error:
                     failures.append(error.diagnostics())
                 proxy.heal()
-                store_import(store, db, imported, site="main", now=NOW)
-                assert store_import(store, db, imported, site="main", now=NOW).new_judgements == 0
-                events = list(read_events(store, db))
+                store_import(store, db, imported, site="main", now=NOW, keys=keys_in(tmp_path))
+                assert (
+                    store_import(
+                        store, db, imported, site="main", now=NOW, keys=keys_in(tmp_path)
+                    ).new_judgements
+                    == 0
+                )
+                events = list(read_events(store, db, keys=keys_in(tmp_path)))
                 assert len({event.ref for event in events}) == len(events) == 20
                 assert catalogue.count_items(db) == 20
                 assert len(list(store.list("imports"))) == len(list(store.list("raw/main"))) == 1
@@ -83,10 +91,10 @@ def test_a_service_that_goes_away_at_any_request(rclone: Server, tmp_path: Path)
 def test_the_published_file_is_imported_once(db: Database, tmp_path: Path) -> None:
     imported = read_pandalm(PANDALM.read_bytes(), name=PANDALM.name)
     store = DirectoryStore(tmp_path / "o")
-    first = store_import(store, db, imported, site="main", now=NOW)
-    second = store_import(store, db, imported, site="main", now=NOW)
+    first = store_import(store, db, imported, site="main", now=NOW, keys=keys_in(tmp_path))
+    second = store_import(store, db, imported, site="main", now=NOW, keys=keys_in(tmp_path))
     assert (first.new_items, first.new_judgements) == (993, 2979)
     assert (second.new_items, second.new_judgements, second.object) == (0, 0, first.object)
     [record] = catalogue.imports(db)
     assert (record.read, record.imported, record.refused) == (999, 993, 6)
-    assert len(list(read_events(store, db))) == 2979
+    assert len(list(read_events(store, db, keys=keys_in(tmp_path)))) == 2979
