@@ -24,13 +24,15 @@ class CrowdStrengths:
     """The fitted model.
 
     Attributes:
-        strengths: Of the things compared.
+        plain: Strengths if every annotator counts alike.
+        strengths: Strengths of the common order, annotators weighed by their reliability.
         reliability: (A,) eta: probability that an annotator's preference follows the common order, not its
             reverse; the prior's mode, .8, for an annotator who only ties.
         iterations: Steps taken.
         converged: Whether no reliability moved by more than the tolerance in the last step.
     """
 
+    plain: Strengths
     strengths: Strengths
     reliability: NDArray[np.float64]
     iterations: int
@@ -65,9 +67,11 @@ def crowd_bradley_terry(
     the order has eta = (8 + 2) / (10 + 2.5) = .8.
     """
     reliability = np.full(n_annotators, _mode(0.0, 0.0))
-    strengths = bradley_terry(given, n=n)
-    if strengths.strengths is None:
-        return CrowdStrengths(strengths=strengths, reliability=reliability, iterations=0, converged=False)
+    plain = strengths = bradley_terry(given, n=n)
+    if plain.strengths is None:
+        return CrowdStrengths(
+            plain=plain, strengths=plain, reliability=reliability, iterations=0, converged=False
+        )
     decided = given.outcome != 0
     total = np.bincount(annotators[decided], given.weight[decided], n_annotators)
     done, converged = 0, False
@@ -91,7 +95,9 @@ def crowd_bradley_terry(
             break
         converged = bool(np.abs(updated - reliability).max(initial=0.0) < tolerance)
         reliability, strengths, done = updated, fitted, done + 1
-    return CrowdStrengths(strengths=strengths, reliability=reliability, iterations=done, converged=converged)
+    return CrowdStrengths(
+        plain=plain, strengths=strengths, reliability=reliability, iterations=done, converged=converged
+    )
 
 
 def _mode(agreeing: float, total: float) -> float:

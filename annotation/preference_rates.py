@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 __all__ = ["Rate", "preference_rate"]
 
@@ -44,8 +44,9 @@ def preference_rate(
 
     ``r = sum s_a / sum m_a``; variance between people ``v = A / (A - 1) sum (s_a - r m_a)^2 / (sum m_a)^2`` (ratio
     estimator, people as clusters); effective number ``n = r (1 - r) / v``, at most the judgements; where nobody
-    differs (v = 0) it is the number of people. The interval is Wilson's with r and n. Sums of a person in
-    several partitions are added before.
+    differs (v = 0) it is the number of people. Few people say little about how people differ, so n is
+    multiplied by (z / t)^2 with Student's t of A - 1 degrees of freedom. The interval is Wilson's with r and
+    n. Sums of a person in several partitions are added before.
 
     Args:
         sums: (A,) sum of a person's scores: 1 preferred, .5 a tie, 0 not.
@@ -53,7 +54,8 @@ def preference_rate(
         confidence: Nominal coverage.
 
     Sources: Wilson (1927), doi:10.1080/01621459.1927.10502953; Korn and Graubard (1998), Survey Methodology 24.
-    Worked: four people with 1, 1, 0, 0 of one judgement each: r = .5, v = 4/3 x 1 / 16 = 1/12, n = 3.
+    Worked: four people with 1, 1, 0, 0 of one judgement each: r = .5, v = 4/3 x 1 / 16 = 1/12, so 3
+    judgements, times (1.960 / 3.182)^2: n = 1.14.
     """
     some = judgements > 0
     s, m = sums[some].astype(np.float64), judgements[some].astype(np.float64)
@@ -67,6 +69,8 @@ def preference_rate(
     effective = float(people)
     if variance > 0 and 0 < rate < 1:
         effective = min(total, rate * (1 - rate) / variance)
+    tail = 1 - (1 - confidence) / 2
+    effective *= float(ndtri(tail) / stdtrit(people - 1, tail)) ** 2
     low, high = _wilson(rate, effective, confidence)
     return Rate(rate=rate, low=low, high=high, judgements=int(total), people=people, effective=effective)
 

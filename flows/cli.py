@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "audit": ("audit", "app", "Put a model to the probes of the policy in force."),
     "promote": ("way", "promote", "Move an alias, if a signed decision allows it."),
     "agreement": ("agreement", "agreement", "Agreement between annotators, with intervals."),
+    "aggregate": ("aggregate", "aggregate", "What many judgements come to, beside them."),
     "coverage": ("coverage", "coverage", "Who speaks and who is missing, against a population."),
     "reaudit": ("way", "reaudit", "Judge again what holds a protected alias."),
 }

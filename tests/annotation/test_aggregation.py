@@ -275,16 +275,18 @@ def test_consensus_by_hand() -> None:
 def test_rate_by_hand() -> None:
     found = preference_rate(np.array([1, 1, 0, 0.0]), np.ones(4, int))
     assert (found.rate, found.people, found.judgements) == (0.5, 4, 4)
-    assert found.effective == pytest.approx(3)
-    # Wilson with n = 3, z = 1.95996: centre .5, reach z / (1 + z^2/3) sqrt(.25/3 + z^2/36)
+    # v = 1/12 is worth 3 judgements; t of 3 degrees of freedom is 3.18245
     z = 1.959964
-    reach = z / (1 + z * z / 3) * (0.25 / 3 + z * z / 36) ** 0.5
+    n = 3 * (z / 3.182446) ** 2
+    assert found.effective == pytest.approx(n)
+    # Wilson: centre .5, reach z / (1 + z^2/n) sqrt(.25/n + z^2/4n^2)
+    reach = z / (1 + z * z / n) * (0.25 / n + z * z / (4 * n * n)) ** 0.5
     assert (found.low, found.high) == pytest.approx((0.5 - reach, 0.5 + reach), abs=1e-6)
     assert preference_rate(np.zeros(0), np.zeros(0, int)).rate is None
     alone = preference_rate(np.array([3.0]), np.array([4]))
     assert (alone.rate, alone.low) == (0.75, None)
     unanimous = preference_rate(np.full(5, 2.0), np.full(5, 2))
-    assert unanimous.effective == 5
+    assert unanimous.effective < 5
     assert (unanimous.low or 1) < 1
 
 
