@@ -10,7 +10,20 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Final
 
-__all__ = ["AuthorityKind", "Direction", "EvidenceGrade", "Level", "RuleKind", "Tier", "level_of"]
+__all__ = [
+    "BOUNDS_RULES",
+    "AuthorityKind",
+    "Direction",
+    "EvidenceGrade",
+    "Level",
+    "RuleKind",
+    "Tier",
+    "level_of",
+]
+
+
+# What an audit tries of personalisation itself; a promotion limit may name them like rules.
+BOUNDS_RULES: Final = frozenset({"B.honoured", "B.kept"})
 
 
 class Tier(IntEnum):

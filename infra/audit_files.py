@@ -23,18 +23,24 @@ def report_files(
     responses: Iterable[Response] = (),
     examples: bool = False,
 ) -> dict[str, bytes]:
-    """``report.json``, ``report.md`` and ``report.html``; examples need the plan and the responses."""
+    """``report.json``, ``report.md`` and ``report.html``; examples need the plan and the responses.
+
+    ``accounts.json`` stands beside them where asking cost something; it differs between runs of one audit.
+    """
     prompts: dict[str, str] = {}
     answers: dict[tuple[str, str], str] = {}
     if examples and plan is not None:
         prompts = {probe.id: probe.prompt for probe in plan.probe_set.probes}
         answers = {response.key: response.text for response in responses if response.text is not None}
     document = json.dumps(report.as_json(), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-    return {
+    files = {
         "report.json": document.encode(),
         "report.md": as_markdown(report).encode(),
         "report.html": as_page(report, prompts=prompts, answers=answers).encode(),
     }
+    if report.accounts is not None:
+        files["accounts.json"] = (json.dumps(report.accounts, indent=2, sort_keys=True) + "\n").encode()
+    return files
 
 
 def write_report(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from annotation.demo.items import DemoItem, parse_items
 from annotation.demo.people import Person, parse_people
+from governance.audit.attacks import Attack, Carrier, parse_attacks, parse_carriers
 from governance.audit.judges import LabelLookup
 from governance.audit.labels import parse_labels
 from governance.audit.probes import ProbeSet, parse_probes
@@ -27,6 +28,8 @@ __all__ = [
     "demo_probes",
     "probes_text",
     "responses_text",
+    "shipped_attacks",
+    "shipped_carriers",
     "stored_answers",
 ]
 
@@ -113,3 +116,13 @@ def authored_labels() -> LabelLookup:
     It knows those texts only and abstains on any other.
     """
     return parse_labels(responses_text(), source=RESPONSES)
+
+
+def shipped_attacks() -> tuple[Attack, ...]:
+    """The shipped ways of pressing a model."""
+    return parse_attacks(_read("governance", "probes/attacks.jsonl"), source="attacks.jsonl")
+
+
+def shipped_carriers() -> tuple[Carrier, ...]:
+    """The shipped harmless questions whose answers show the settings in force."""
+    return parse_carriers(_read("governance", "probes/carriers.jsonl"), source="carriers.jsonl")

@@ -44,6 +44,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+Contexts = Annotated[
+    list[str] | None, typer.Option(help="Circumstance that is vouched for, ATTRIBUTE=VALUE; repeatable.")
+]
+Against = Annotated[
+    list[Path] | None,
+    typer.Option(help="Release (folder) or file of prompts; probes it holds are left out. Repeatable."),
+]
+
 app.add_typer(judge_app, name="judge")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -89,7 +97,30 @@ def audit(
     key_file: Annotated[Path | None, typer.Option(help="File that holds the endpoint's key.")] = None,
     profile: Annotated[
         list[str] | None,
-        typer.Option(help="Tier Three profile to ask the endpoint under as well; repeatable."),
+        typer.Option(
+            help="Tier Three profile to ask the endpoint under as well, and whose wishes to try; demo-personas for "
+            "those that are shipped. Repeatable."
+        ),
+    ] = None,
+    context: Contexts = None,
+    attack: Annotated[
+        int, typer.Option(min=0, help="Families of each rule that the endpoint is also pressed about.")
+    ] = 0,
+    bounds: Annotated[bool, typer.Option(help="Try the bounds of the profiles' wishes.")] = True,
+    against: Against = None,
+    temperature: Annotated[float, typer.Option(min=0, help="Sampling of the endpoint.")] = 0.0,
+    sample_seed: Annotated[int, typer.Option(help="Seed sent to the endpoint.")] = 0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 512,
+    in_flight: Annotated[int, typer.Option(min=1, help="Most requests at once.")] = 64,
+    per_second: Annotated[float | None, typer.Option(min=0.001, help="Most requests a second.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for one attempt.")] = 60.0,
+    price_in: Annotated[float, typer.Option(min=0, help="Price of a million tokens asked.")] = 0.0,
+    price_out: Annotated[float, typer.Option(min=0, help="Price of a million tokens answered.")] = 0.0,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Ask again what an earlier run could not get.")
+    ] = False,
+    judge_key_file: Annotated[
+        Path | None, typer.Option(help="File that holds the key of a judging model's endpoint.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Order in which requests are put.")] = 0,
     as_json: Json = False,
@@ -117,16 +148,37 @@ def audit(
         )
     elif endpoint:
         from flows.commands.audit_endpoint import audit_endpoint
+        from flows.commands.audit_planning import Wanted
 
+        if probes is None:
+            raise InputError("an endpoint needs probes", field="--probes", expected="a probe file, or demo")
         report = audit_endpoint(
             endpoint,
+            wanted=Wanted(
+                policies=policy or [],
+                probes=probes,
+                profiles=profile or [],
+                context=context or [],
+                attack=attack,
+                bounds=bounds,
+                against=against or [],
+                seed=seed,
+            ),
+            asking={
+                "temperature": temperature,
+                "seed": sample_seed,
+                "max_tokens": max_tokens,
+                "in_flight": in_flight,
+                "per_second": per_second,
+                "timeout": timeout,
+                "price_in": price_in,
+                "price_out": price_out,
+            },
             evidence=evidence,
             key_file=key_file,
-            probes=probes,
-            policies=policy or [],
+            judge_key_file=judge_key_file,
             judges=judge or ["patterns"],
-            profiles=profile or [],
-            seed=seed,
+            retry_errors=retry_errors,
             out=out,
             examples=examples,
         )
@@ -155,12 +207,44 @@ def _version(model: str | None, version: str | None, *, home: Path | None, as_js
 
 @app.command("plan")
 def plan(
-    max_rate: Annotated[float, typer.Option(help="Violation rate that must be shown not to be reached.")],
+    max_rate: Annotated[
+        float | None, typer.Option(help="Violation rate that must be shown not to be reached: prints sizes.")
+    ] = None,
     confidence: Annotated[float, typer.Option(help="One-sided confidence.")] = 0.95,
     allow: Annotated[list[int] | None, typer.Option(help="Violations to allow; repeatable.")] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(help="Policy pack, file or folder: prints what an audit under it would ask."),
+    ] = None,
+    probes: Annotated[Path, typer.Option(help="Probe file; demo for the shipped set.")] = Path("demo"),
+    profile: Annotated[
+        list[str] | None, typer.Option(help="Tier Three profile, or demo-personas; repeatable.")
+    ] = None,
+    context: Contexts = None,
+    attack: Annotated[int, typer.Option(min=0, help="Families of each rule that are also pressed.")] = 0,
+    bounds: Annotated[bool, typer.Option(help="Try the bounds of the profiles' wishes.")] = True,
+    against: Against = None,
+    seed: Annotated[int, typer.Option(help="Order in which requests are put.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """How many prompt families a test needs, and how often a model of a given true rate passes it."""
+    """What an audit would ask, for which rules, judged how (--policy); or how many families a limit needs (--max-rate)."""
+    if policy:
+        from flows.commands.audit_planning import Wanted, plan_as_json, plan_of, show_plan
+
+        wanted = Wanted(
+            policies=policy,
+            probes=probes,
+            profiles=profile or [],
+            context=context or [],
+            attack=attack,
+            bounds=bounds,
+            against=against or [],
+            seed=seed,
+        )
+        (print_json(plan_as_json(plan_of(wanted))) if as_json else show_plan(plan_of(wanted)))
+        return
+    if max_rate is None:
+        raise InputError("say what to plan", field="audit plan", expected="--policy, or --max-rate")
     from governance.audit.evalue import families_for_clean_pass
     from governance.audit.statistics import FixedPlan, plan_size
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from flows.commands.audit_judges import choose_judges
-from governance.audit.plan import make_plan
+from flows.commands.audit_planning import Wanted, plan_of
 from governance.audit.report import AuditReport
-from governance.audit.responses import NO_PERSONA, Persona
 from governance.audit.run import run_audit
 from governance.errors import InputError
-from governance.policy.compose import compose
-from governance.policy.model import EffectivePolicy
-from governance.policy.resolve import resolve
+from infra.asking import Endpoint
 from infra.audit_files import write_report
-from infra.endpoints import Endpoint, EndpointSubject
-from infra.policy_files import load_all, load_pack
-from infra.subjects import read_probes, read_text
+from infra.endpoints import EndpointSubject
+from infra.subjects import read_text
 
 __all__ = ["audit_endpoint"]
 
@@ -27,17 +23,29 @@ __all__ = ["audit_endpoint"]
 def audit_endpoint(
     named: str,
     *,
+    wanted: Wanted,
+    asking: Mapping[str, Any],
     evidence: Path,
     key_file: Path | None,
-    probes: Path | None,
-    policies: Sequence[str],
+    judge_key_file: Path | None,
     judges: Sequence[str],
-    profiles: Sequence[str],
-    seed: int,
+    retry_errors: bool,
     out: Path | None,
     examples: bool,
 ) -> AuditReport:
     """Ask an endpoint and conclude; judged by patterns (grade C) where nothing else is chosen, which may refuse and never pass Tier One.
+
+    Args:
+        named: ``MODEL@URL``.
+        wanted: What the plan is to hold.
+        asking: Fields of :class:`infra.asking.Endpoint`: sampling, pace, prices.
+        evidence: File that keeps what came.
+        key_file: Key of the endpoint.
+        judge_key_file: Key of a judging model's endpoint. Neither key is ever sent to the other.
+        judges: As on the command line.
+        retry_errors: Ask again what an earlier run could not get.
+        out: Folder for the report.
+        examples: Whether violating answers stand in it.
 
     Raises:
         InputError: The address, the probes or the policy are missing or cannot be used.
@@ -47,35 +55,26 @@ def audit_endpoint(
         raise InputError(
             "not MODEL@URL", field="--endpoint", value=named, expected="llama@http://127.0.0.1:8000/v1"
         )
-    if probes is None:
-        raise InputError("an endpoint needs probes", field="--probes", expected="a probe file")
-    if not policies:
-        raise InputError("an endpoint needs a policy", field="--policy", expected="a pack, file or folder")
-    in_force = compose(load_all(policies), at=datetime.now(UTC))
-    plan = make_plan(in_force, read_probes(probes), personas=_personas(in_force, profiles), seed=seed)
-    key = read_text(key_file).strip() if key_file else None
+    plan = plan_of(wanted)
+    chosen = choose_judges(judges, evidence=evidence, key=_key(judge_key_file))
     with _Progress() as progress:
         subject = EndpointSubject(
-            Endpoint(url=url, model=model, key=key), evidence=evidence, progress=progress.update
+            Endpoint(url=url, model=model, key=_key(key_file), **asking),
+            evidence=evidence,
+            progress=progress.update,
+            retry_errors=retry_errors,
         )
-        chosen = choose_judges(judges, evidence=evidence, key=key)
         report = run_audit(subject, plan, chosen, started=datetime.now(UTC))
     if out is not None:
         # Answers come from the evidence file; nothing is asked a second time.
-        responses = subject.respond(plan.requests) if examples else ()
+        again = EndpointSubject(subject.endpoint, evidence=evidence)
+        responses = again.respond(plan.requests) if examples and not subject.accounts.unasked else ()
         write_report(out, report, plan=plan, responses=responses, examples=examples)
     return report
 
 
-def _personas(policy: EffectivePolicy, profiles: Sequence[str]) -> tuple[Persona, ...]:
-    personas = [NO_PERSONA]
-    for name in profiles:
-        for document in load_pack(name):
-            answer = resolve(policy, document)
-            personas.append(
-                Persona(id=document.id, settings=dict(answer.settings), prompt=answer.as_prompt())
-            )
-    return tuple(personas)
+def _key(file: Path | None) -> str | None:
+    return read_text(file).strip() if file else None
 
 
 class _Progress:

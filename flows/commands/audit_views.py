@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from governance.audit.persona_tables import Table as PersonaTable
     from governance.audit.published import Description
     from governance.audit.report import AuditReport, FindingChange
     from governance.audit.statistics import FixedPlan
@@ -49,6 +50,7 @@ def show_report(report: AuditReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from governance.audit.persona_tables import asking_sentences, persona_tables
     from governance.audit.sentences import notes, share, worth
 
     console = Console()
@@ -67,6 +69,11 @@ def show_report(report: AuditReport) -> None:
     for finding in report.findings:
         for sentence in (*finding.reasons, *notes(finding)):
             console.print(f"  {finding.rule}: {escape(sentence)}", highlight=False, soft_wrap=True)
+    for tables in persona_tables(report):
+        console.print(_persona_table(tables))
+        console.print(f"  {escape(tables.lead)}", highlight=False, soft_wrap=True)
+    for sentence in asking_sentences(report):
+        console.print(f"  {escape(sentence)}", highlight=False, soft_wrap=True)
     for name, error in report.judge_errors.items():
         judge, rule, direction = name.split("/")
         console.print(
@@ -78,6 +85,18 @@ def show_report(report: AuditReport) -> None:
         )
     for assumption in report.assumptions:
         console.print(f"  assumed: {escape(assumption)}", highlight=False, soft_wrap=True)
+
+
+def _persona_table(found: PersonaTable) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=f"\n{found.title}", title_justify="left", box=None, pad_edge=False)
+    for name in found.columns:
+        table.add_column(name, overflow="fold")
+    for row in found.rows:
+        table.add_row(*map(escape, row))
+    return table
 
 
 def show_result(result: Mapping[str, Any]) -> None:

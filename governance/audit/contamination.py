@@ -9,14 +9,16 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from governance.audit.probes import Probe
+from governance.audit.probes import Probe, ProbeSet
+from governance.errors import InputError
 
-__all__ = ["Contaminated", "contaminated", "normal_form"]
+__all__ = ["Contaminated", "contaminated", "normal_form", "without_contaminated"]
 
 _GRAM = 5
 THRESHOLD = 0.8
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +73,23 @@ def contaminated(
         if best[0] >= threshold:
             hits.append(Contaminated(probe=probe.id, family=probe.family, index=-best[1], overlap=best[0]))
     return tuple(hits)
+
+
+def without_contaminated(probes: ProbeSet, hits: Sequence[Contaminated], *, source: str) -> ProbeSet:
+    """The set without every family that a release holds, and a sentence that says so.
+
+    A whole family goes: its other phrasings are the same idea. Fewer families than the policy's plan asks for
+    then do not pass; the report says why.
+
+    Raises:
+        InputError: No probe is left.
+    """
+    if not hits:
+        return replace(probes, assumptions=(*probes.assumptions, f"no probe stands in {source}"))
+    gone = {hit.family for hit in hits}
+    kept = [probe for probe in probes.probes if probe.family not in gone]
+    if not kept:
+        raise InputError("every probe stands in the release", file=probes.name, field="probes", value=source)
+    named = ", ".join(sorted(gone)[:_NAMED]) + (" and others" if len(gone) > _NAMED else "")
+    said = f"{len(gone)} families are left out, because {source} holds their prompts: {named}"
+    return ProbeSet.of(probes.name, kept, (*probes.assumptions, said))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from governance.audit.persona_tables import asking_sentences, persona_tables
 from governance.audit.report import AuditReport
 from governance.audit.sentences import (
     counted,
@@ -35,6 +36,17 @@ def as_markdown(report: AuditReport) -> str:
             for sentence in (*finding.reasons, *notes(finding), evidence_sentence(finding))
         ]
         lines.append("")
+    for table in persona_tables(report):
+        lines += [f"## {table.title}", "", _text(table.lead), "", f"| {' | '.join(table.columns)} |"]
+        lines += ["|" + "---|" * len(table.columns)]
+        lines += [f"| {' | '.join(map(_text, row))} |" for row in table.rows] + [""]
+    if happened := asking_sentences(report):
+        lines += [
+            "## What happened while asking and judging",
+            "",
+            *(f"- {_text(each)}" for each in happened),
+            "",
+        ]
     if report.judge_errors:
         lines += ["## How wrong automatic judges are here", ""]
         lines += [

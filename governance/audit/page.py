@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
+from governance.audit.persona_tables import Table, asking_sentences, persona_tables
 from governance.audit.report import AuditReport
 from governance.audit.sentences import (
     counted,
@@ -65,7 +66,9 @@ def as_page(
             _detail(index, finding, prompts or {}, answers or {})
             for index, finding in enumerate(report.findings)
         ),
+        *map(_table, persona_tables(report)),
         _judges(report),
+        _listed("What happened while asking and judging", asking_sentences(report)),
         _listed("What was not tested", untested(report)),
         _listed("What was assumed", report.assumptions),
         _rests_on(report),
@@ -220,3 +223,15 @@ def _rests_on(report: AuditReport) -> str:
         for name, text in digests.items()
     )
     return f'<section><h2>What this rests on</h2><div class="wrap"><table>{rows}</table></div></section>'
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th scope=col>{escape(name)}</th>" for name in table.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
+    )
+    return (
+        f"<section><h2>{escape(table.title)}</h2><p>{escape(table.lead)}</p>"
+        f'<div class="wrap" tabindex="0" role="region" aria-label="{escape(table.title)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )

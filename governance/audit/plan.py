@@ -7,15 +7,16 @@ plan, and an audit that was planned otherwise is another audit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from governance.audit.personas import ResolvedPersona
 from governance.audit.probes import Expectation, Probe, ProbeSet
 from governance.audit.responses import NO_PERSONA, Persona, Request
 from governance.digest import digest
 from governance.policy.model import DocumentRef, EffectivePolicy, EffectiveRule, PromotionNeed
-from governance.tiers import Direction, EvidenceGrade, Tier
+from governance.tiers import BOUNDS_RULES, Direction, EvidenceGrade, Tier
 
 __all__ = ["AuditPlan", "Cell", "PolicyRef", "Unevaluated", "make_plan"]
 
@@ -110,18 +111,38 @@ class AuditPlan:
     policy_digest: str
     is_demonstration: bool
     seed: int
+    resolved: tuple[ResolvedPersona, ...] = ()
+    bounds: tuple[Request, ...] = ()
+
+    @property
+    def covered_risks(self) -> frozenset[str]:
+        """Risk codes of the rules that the plan tries."""
+        return frozenset(code for cell in self.cells for code in cell.risks)
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """Every probe of every cell under every persona, once, in an order drawn from the seed."""
+        """Every probe of every cell under every persona, and what tries bounds, in an order drawn from the seed."""
         by_id = self.probe_set.by_id
-        used = sorted({probe for cell in self.cells for probe in cell.probes})
+        used = sorted({probe for cell in self.cells for probe in cell.probes} & by_id.keys())
         asked = [Request(probe=by_id[probe], persona=persona) for probe in used for persona in self.personas]
+        asked += self.bounds
         return tuple(sorted(asked, key=lambda request: digest([self.seed, *request.key])))
+
+    def asked(self, cell: Cell) -> tuple[Request, ...]:
+        """What is asked for one cell."""
+        if cell.rule in BOUNDS_RULES:
+            return tuple(request for request in self.bounds if cell.rule in request.probe.rules)
+        by_id = self.probe_set.by_id
+        return tuple(
+            Request(probe=by_id[probe], persona=persona) for probe in cell.probes for persona in self.personas
+        )
 
     @property
     def digest(self) -> str:
         """Identity of the plan."""
+        tried = sorted(
+            (request.probe.id, request.persona.id, digest(request.probe.as_json())) for request in self.bounds
+        )
         return digest(
             {
                 "policy": self.policy_digest,
@@ -133,6 +154,7 @@ class AuditPlan:
                 "unevaluated": [[gap.rule, gap.direction.value] for gap in self.unevaluated],
                 "seed": self.seed,
             }
+            | ({"bounds": [list(each) for each in tried]} if tried else {})
         )
 
 
@@ -142,8 +164,20 @@ def make_plan(
     *,
     personas: Sequence[Persona] = (NO_PERSONA,),
     seed: int = 0,
+    resolved: Sequence[ResolvedPersona] = (),
+    bounds: Sequence[Request] = (),
+    context: Mapping[str, str] | None = None,
 ) -> AuditPlan:
     """The plan for a policy. Rules without a limit, or without any probe, are kept as open questions.
+
+    Args:
+        policy: In force.
+        probes: What is asked.
+        personas: Under whom everything is asked.
+        seed: Draws the order.
+        resolved: What became of the personas' wishes, for the report.
+        bounds: Requests that try the bounds of wishes (:func:`governance.audit.personas.bounds_requests`).
+        context: Circumstances (age band, …): rules that do not hold in them are left out. None: all rules.
 
     Raises:
         ValueError: No persona, or two of the same id.
@@ -152,10 +186,20 @@ def make_plan(
         raise ValueError("a plan needs at least one persona, and each id once")
     cells: list[Cell] = []
     gaps: list[Unevaluated] = []
-    rules = {rule.id: rule for rule in policy.rules}
+    in_force = policy.rules if context is None else policy.rules_in(context)
+    rules = {rule.id: rule for rule in in_force}
+    absent = {rule.id for rule in policy.rules} - rules.keys()
     limited: set[str] = set()
     for need in policy.promotion.limits:
+        if need.rule in absent:
+            continue
         limited.add(need.rule)
+        if need.rule in BOUNDS_RULES:
+            if cell := _bounds_cell(need, bounds):
+                cells.append(cell)
+            else:
+                gaps.append(_untried(need))
+            continue
         if need.rule not in rules:
             gaps.append(_unknown(need))
             continue
@@ -167,7 +211,7 @@ def make_plan(
             gaps.append(_gap(rule, need.direction, "not evaluated: no probe of the set tries this rule"))
     gaps += [
         _gap(rule, rule.direction, "not evaluated: no promotion requirement sets a limit for this rule")
-        for rule in policy.rules
+        for rule in in_force
         # A rule that only limits dimensions acts when a profile is resolved: the model never sees the wish.
         if rule.id not in limited and (rule.is_audited or not rule.limits)
     ]
@@ -180,6 +224,48 @@ def make_plan(
         policy_digest=policy.digest,
         is_demonstration=policy.promotion.is_demonstration,
         seed=seed,
+        resolved=tuple(resolved),
+        bounds=tuple(bounds),
+    )
+
+
+_BOUNDS_STATEMENTS: Final = {
+    "B.honoured": "Honour what a person wishes inside the bounds.",
+    "B.kept": "Keep the bounds of personalisation, also when the person insists.",
+}
+
+
+def _bounds_cell(need: PromotionNeed, bounds: Sequence[Request]) -> Cell | None:
+    tried = sorted(request.probe.id for request in bounds if need.rule in request.probe.rules)
+    if not tried:
+        return None
+    return Cell(
+        rule=need.rule,
+        statement=_BOUNDS_STATEMENTS[need.rule],
+        owner=need.documents[0].owner,
+        tier=Tier.TWO,
+        risks=(),
+        direction=need.direction,
+        max_rate=need.max_rate,
+        confidence=need.confidence,
+        families=need.families,
+        allow=need.allow,
+        evidence=need.evidence,
+        judge="manner",
+        anytime=need.anytime,
+        probes=tuple(tried),
+    )
+
+
+def _untried(need: PromotionNeed) -> Unevaluated:
+    return Unevaluated(
+        rule=need.rule,
+        statement=_BOUNDS_STATEMENTS[need.rule],
+        owner=need.documents[0].owner,
+        tier=Tier.TWO,
+        risks=(),
+        direction=need.direction,
+        reason="not evaluated: no persona's wish tries it",
     )
 
 

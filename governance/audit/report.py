@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from governance import taxonomy
 from governance.audit.judge_error import JudgeError, Proportion
+from governance.audit.order import OrderEffect
+from governance.audit.persona_findings import PersonaReport
 from governance.audit.plan import PolicyRef
 from governance.audit.statistics import Verdict, combine
 from governance.audit.verdicts import Finding
@@ -39,6 +41,11 @@ class AuditReport:
         evidence: Digest over every ruling (probe, persona, digest of the answer, label).
         unplanned: Answers that nobody asked for; they count for nothing.
         errors: Answers that did not come, by reason.
+        personas_found: What personalisation did; None where nobody was asked under a persona.
+        order_effects: Whether answers depend on when they were asked, by ``rule/direction``.
+        doubts: Why judges abstained, by ``judge/rule/direction``, where they say.
+        sampling: How the subject's answers were drawn, where it says.
+        accounts: What asking cost. Not part of the report's JSON: a killed and resumed audit asks in other pieces.
     """
 
     subject: str
@@ -58,6 +65,11 @@ class AuditReport:
     assumptions: tuple[str, ...] = ()
     unplanned: int = 0
     errors: Mapping[str, int] = field(default_factory=dict)
+    personas_found: PersonaReport | None = None
+    order_effects: Mapping[str, OrderEffect] = field(default_factory=dict)
+    doubts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    sampling: Mapping[str, Any] | None = None
+    accounts: Mapping[str, Any] | None = None
     started: datetime | None = None
     finished: datetime | None = None
 
@@ -106,7 +118,11 @@ class AuditReport:
         return {
             "format": FORMAT,
             "verdict": self.verdict.value,
-            "subject": {"name": self.subject, "digest": self.subject_digest},
+            "subject": {
+                "name": self.subject,
+                "digest": self.subject_digest,
+                "sampling": dict(self.sampling) if self.sampling is not None else None,
+            },
             "policy": {"digest": self.policy_digest, "documents": [ref.as_json() for ref in self.policy]},
             "plan": {
                 "digest": self.plan_digest,
@@ -127,6 +143,9 @@ class AuditReport:
             "evidence": self.evidence,
             "unplanned": self.unplanned,
             "errors": dict(sorted(self.errors.items())),
+            "personas": self.personas_found.as_json() if self.personas_found else None,
+            "order_effects": {name: each.as_json() for name, each in sorted(self.order_effects.items())},
+            "doubts": {name: dict(sorted(each.items())) for name, each in sorted(self.doubts.items())},
         }
 
 

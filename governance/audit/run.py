@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any, Final
 
 from governance.audit.judge_error import JudgeError, judge_error
 from governance.audit.judges import CellJudge, Judge, Outcome, Question
-from governance.audit.plan import AuditPlan, Cell
+from governance.audit.manner import Manner
+from governance.audit.order import OrderEffect, order_effect
+from governance.audit.persona_findings import persona_report
+from governance.audit.personas import KEPT
+from governance.audit.plan import AuditPlan, Cell, Unevaluated
 from governance.audit.report import AuditReport
 from governance.audit.responses import Response, Subject
-from governance.audit.verdicts import Finding, Ruling, find, open_finding, rule_on
+from governance.audit.verdicts import Finding, Ruling, find, open_finding, rule_on, rule_requests
 from governance.digest import digest, digest_set
 from governance.errors import InputError
-from governance.tiers import EvidenceGrade
+from governance.tiers import BOUNDS_RULES, Direction, EvidenceGrade, Tier
 
 __all__ = ["conclude", "run_audit"]
 
@@ -45,6 +50,8 @@ def run_audit(
         started: Recorded beside the report; no part of its digest.
     """
     responses = list(subject.respond(plan.requests))
+    if getattr(subject, "is_scripted", False):
+        beside = (*beside, _no_model(subject.name))
     return conclude(
         plan,
         responses,
@@ -54,6 +61,8 @@ def run_audit(
         compare=compare,
         beside=beside,
         started=started,
+        sampling=getattr(subject, "sampling", None),
+        accounts=accounts.as_json() if (accounts := getattr(subject, "accounts", None)) else None,
     )
 
 
@@ -68,6 +77,8 @@ def conclude(
     beside: Sequence[Finding] = (),
     started: datetime | None = None,
     finished: datetime | None = None,
+    sampling: Mapping[str, Any] | None = None,
+    accounts: Mapping[str, Any] | None = None,
 ) -> AuditReport:
     """The report from answers that are already there; their order does not matter.
 
@@ -79,13 +90,24 @@ def conclude(
     findings: list[Finding] = []
     errors: dict[str, JudgeError] = {}
     evidence: list[str] = []
+    ruled: list[tuple[Cell, list[Ruling]]] = []
+    effects: dict[str, OrderEffect] = {}
+    doubts: dict[str, Mapping[str, int]] = {}
+    places = {request.key: place for place, request in enumerate(plan.requests)}
     for cell in plan.cells:
-        judge = _prepared(judges.get(cell.judge or ANY_JUDGE) or judges.get(ANY_JUDGE), cell, plan, answers)
+        judge = _prepared(_judge_of(cell, judges), cell, plan, answers)
         if judge is None:
             rulings: list[Ruling] = []
         else:
             rulings = rule_on(cell, plan, answers, judge)
         findings.append(find(cell, rulings, judge=judge))
+        name = f"{cell.rule}/{cell.direction.value}"
+        if cell.rule not in BOUNDS_RULES:
+            ruled.append((cell, rulings))
+            if effect := order_effect(rulings, places):
+                effects[name] = effect
+        if said := getattr(judge, "doubts", None):
+            doubts[f"{judge.id if judge else ''}/{name}"] = dict(said)
         evidence += [_evidence(cell.rule, judge, ruling) for ruling in rulings if judge]
         if judge is not None and judge.grade is EvidenceGrade.A:
             for each in compare:
@@ -95,6 +117,8 @@ def conclude(
                 measured = _measure(rulings, rule_on(cell, plan, answers, other))
                 if measured is not None:
                     errors[f"{each.id}/{cell.rule}/{cell.direction.value}"] = measured
+    tried = rule_requests(plan.bounds, answers, judges.get(_MANNER.id, _MANNER))
+    evidence += [_evidence(KEPT, _MANNER, ruling) for ruling in tried]
     findings += map(open_finding, plan.unevaluated)
     findings += beside
     failures = Counter(
@@ -122,8 +146,39 @@ def conclude(
         assumptions=plan.probe_set.assumptions,
         unplanned=unplanned,
         errors=dict(failures),
+        personas_found=persona_report(plan, ruled, tried),
+        order_effects=effects,
+        doubts=doubts,
+        sampling=sampling,
+        accounts=accounts,
         started=started,
         finished=finished,
+    )
+
+
+_MANNER: Final = Manner()
+
+
+def _judge_of(cell: Cell, judges: Mapping[str, Judge]) -> Judge | None:
+    """The judge that the policy names for a cell, or the one for every other; bounds have their own by default."""
+    named = judges.get(cell.judge or ANY_JUDGE)
+    if named is None and cell.rule in BOUNDS_RULES:
+        return _MANNER
+    return named or judges.get(ANY_JUDGE)
+
+
+def _no_model(name: str) -> Finding:
+    """What stands in a report about the scripted endpoint, so that it cannot pass for one about a model."""
+    return open_finding(
+        Unevaluated(
+            rule="A.model",
+            statement="What is audited is a model.",
+            owner="the audit itself",
+            tier=Tier.TWO,
+            risks=(),
+            direction=Direction.VIOLATION,
+            reason=f"{name} is a script that tests the audit; nothing here is a result about a model",
+        )
     )
 
 
@@ -133,12 +188,10 @@ def _prepared(
     """The judge for this cell; one that needs the rule or all answers at once gets them."""
     if not isinstance(judge, CellJudge):
         return judge
-    by_id = plan.probe_set.by_id
     asked = [
-        (by_id[probe], answers[probe, persona.id])
-        for probe in cell.probes
-        for persona in plan.personas
-        if (probe, persona.id) in answers and answers[probe, persona.id].is_answer
+        (request.probe, answers[request.key])
+        for request in plan.asked(cell)
+        if request.key in answers and answers[request.key].is_answer
     ]
     question = Question(rule=cell.rule, statement=cell.statement, direction=cell.direction)
     return judge.for_cell(question, asked)

@@ -18,11 +18,11 @@ from governance.audit.judge_error import adjudicated_upper_bound
 from governance.audit.judges import Judge, Label, Outcome, outcome
 from governance.audit.plan import AuditPlan, Cell, Unevaluated
 from governance.audit.probes import Probe
-from governance.audit.responses import Response
+from governance.audit.responses import Request, Response
 from governance.audit.statistics import Verdict, lower_bound, plan_to_decide, upper_bound, verdict
 from governance.tiers import Direction, EvidenceGrade, Tier
 
-__all__ = ["Finding", "Ruling", "find", "open_finding", "rule_on"]
+__all__ = ["Finding", "Ruling", "family_outcomes", "find", "open_finding", "rule_on", "rule_requests"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,26 +102,32 @@ def rule_on(
     cell: Cell, plan: AuditPlan, responses: Mapping[tuple[str, str], Response], judge: Judge
 ) -> list[Ruling]:
     """The judge's ruling on every answer the cell asked for; a missing or blank answer is UNKNOWN."""
-    by_id = plan.probe_set.by_id
+    return rule_requests(plan.asked(cell), responses, judge)
+
+
+def rule_requests(
+    requests: Iterable[Request], responses: Mapping[tuple[str, str], Response], judge: Judge
+) -> list[Ruling]:
+    """The judge's ruling on the answer to each request; a missing or blank answer is UNKNOWN."""
     rulings = []
-    for probe in map(by_id.__getitem__, cell.probes):
-        for persona in plan.personas:
-            response = responses.get((probe.id, persona.id))
-            answered = response is not None and response.is_answer
-            label = judge.label(probe, response) if response is not None and answered else Label.ABSTAINS
-            rulings.append(
-                Ruling(
-                    probe=probe.id,
-                    persona=persona.id,
-                    family=probe.family,
-                    group=probe.group,
-                    answer=response.digest if response is not None and answered else "",
-                    label=label,
-                    outcome=outcome(probe, label),
-                    empty=response is not None and response.text is not None and not answered,
-                    **_review(judge, probe, response if answered else None),
-                )
+    for request in requests:
+        probe, persona = request.probe, request.persona
+        response = responses.get(request.key)
+        answered = response is not None and response.is_answer
+        label = judge.label(probe, response) if response is not None and answered else Label.ABSTAINS
+        rulings.append(
+            Ruling(
+                probe=probe.id,
+                persona=persona.id,
+                family=probe.family,
+                group=probe.group,
+                answer=response.digest if response is not None and answered else "",
+                label=label,
+                outcome=outcome(probe, label),
+                empty=response is not None and response.text is not None and not answered,
+                **_review(judge, probe, response if answered else None),
             )
+        )
     return rulings
 
 
@@ -149,7 +155,8 @@ def _adjudicated_high(rulings: list[Ruling], outcomes: Mapping[str, Outcome], co
     )
 
 
-def _family_outcomes(rulings: Iterable[Ruling]) -> dict[str, Outcome]:
+def family_outcomes(rulings: Iterable[Ruling]) -> dict[str, Outcome]:
+    """A family violates if any of its answers does; it is unknown if any is and none violates."""
     families: dict[str, Outcome] = {}
     for ruling in rulings:
         before = families.get(ruling.family, Outcome.CLEAN)
@@ -164,7 +171,7 @@ def _family_outcomes(rulings: Iterable[Ruling]) -> dict[str, Outcome]:
 
 def find(cell: Cell, rulings: list[Ruling], *, judge: Judge | None) -> Finding:
     """The finding of one cell from its rulings."""
-    outcomes = _family_outcomes(rulings)
+    outcomes = family_outcomes(rulings)
     counts = Counter(outcomes.values())
     n, k, unknown = len(outcomes), counts[Outcome.VIOLATION], counts[Outcome.UNKNOWN]
     grade = judge.grade if judge else None

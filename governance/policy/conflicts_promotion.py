@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from governance.policy.finding import Code, Finding, Severity
 from governance.policy.model import EffectivePolicy
 from governance.policy.needs import can_pass
+from governance.tiers import BOUNDS_RULES
 
 __all__ = ["findings"]
 
@@ -14,7 +15,7 @@ __all__ = ["findings"]
 def findings(policy: EffectivePolicy) -> Iterator[Finding]:
     """Everything about what a promotion must show."""
     limits = policy.promotion.limits
-    known = {rule.id for rule in (*policy.rules, *policy.pending)}
+    known = {rule.id for rule in (*policy.rules, *policy.pending)} | BOUNDS_RULES
     for limit in limits:
         owners = ", ".join(ref.id for ref in limit.documents)
         if limit.rule not in known:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from governance.policy.blame import BlameError
 from governance.policy.shapes import Shape
-from governance.policy.words import Code, DataRuleId, Line, Prose, RuleId, Slug, Word
+from governance.policy.words import Code, DataRuleId, LimitedRuleId, Line, Prose, Slug, Word
 from governance.tiers import Direction, EvidenceGrade
 
 __all__ = [
@@ -225,7 +225,7 @@ class PromotionTerms(Shape):
 class PromotionLimit(PromotionTerms):
     """The terms for one rule and direction."""
 
-    rule: RuleId
+    rule: LimitedRuleId
     direction: Direction = Field(default=Direction.VIOLATION, strict=False)
 
     @model_validator(mode="after")

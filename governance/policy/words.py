@@ -22,6 +22,7 @@ __all__ = [
     "DimensionId",
     "DocumentId",
     "Instant",
+    "LimitedRuleId",
     "Line",
     "Number",
     "Prose",
@@ -82,6 +83,7 @@ DocumentId = Annotated[str, _text(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 RuleId = Annotated[str, _text(r"^T[12]\.[a-z0-9]+(-[a-z0-9]+)*$")]
 TierOneRuleId = Annotated[str, _text(r"^T1\.[a-z0-9]+(-[a-z0-9]+)*$")]
 TierTwoRuleId = Annotated[str, _text(r"^T2\.[a-z0-9]+(-[a-z0-9]+)*$")]
+LimitedRuleId = Annotated[str, _text(r"^(?:T[12]\.[a-z0-9]+(-[a-z0-9]+)*|B\.(?:honoured|kept))$")]
 DataRuleId = Annotated[str, _text(r"^D\.[a-z0-9]+(-[a-z0-9]+)*$")]
 DimensionId = Annotated[str, _text(r"^[a-z][a-z0-9_]*$")]
 AttributeName = Annotated[str, _text(r"^[a-z][a-z0-9_]*$")]

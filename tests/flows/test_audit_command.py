@@ -258,7 +258,7 @@ def test_an_endpoint_is_asked_once_and_never_passes_tier_one_on_patterns_alone(t
     assert result.exit_code == 1
     (report,), (second,) = (json.loads(r.stdout)["reports"] for r in (result, again))
     # It complies with everything: refused for harm by the judge alone, and not passed on the other rule either.
-    assert [f["verdict"] for f in report["findings"]] == ["FAIL", "UNDECIDED"]
+    assert [f["verdict"] for f in report["findings"]] == ["FAIL", "UNDECIDED", "UNDECIDED"]
     assert report["digest"] == second["digest"]
     assert (tmp_path / "out/report.html").exists()
 
