@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-__all__ = ["ConsentState", "Enrolled", "GivenAnswer", "Shown"]
+__all__ = ["ConsentState", "Enrolled", "GivenAnswer", "Shown", "Submitted", "Work"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,3 +92,31 @@ class Shown:
     order: tuple[str, ...]
     presented_at: datetime | None
     draft: Mapping[str, Any] | None
+
+
+class Submitted(StrEnum):
+    """What became of a submission."""
+
+    STORED = "stored"
+    SAME = "same"
+    ANSWERED_BEFORE = "answered_before"
+    GIVEN_AWAY = "given_away"
+    NO_CONSENT = "no_consent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """How much a person has done, and how much of it lately.
+
+    Attributes:
+        done: Judgements given.
+        skipped: Items left out.
+        seconds: Time on the pages of the judgements given.
+        last: When the last one was given.
+    """
+
+    done: int
+    skipped: int
+    seconds: float
+    last: datetime | None

@@ -22,6 +22,7 @@ __all__ = [
     "MOST_CANDIDATES",
     "SCORES",
     "check_answer",
+    "content_warning",
     "page_digest",
     "require_showable",
 ]
@@ -60,6 +61,14 @@ def page_digest(kind: str) -> str:
     return digest(
         {"page": "portal", "revision": _REVISION, "kind": str(kind), "asks": asks[JudgementKind(kind)]}
     )
+
+
+def content_warning(item: Mapping[str, Any]) -> str | None:
+    """What to warn of before an item is shown: the subject of a Tier One topic, in plain words; None if nothing."""
+    tier, _, subject = str(item.get("topic") or "").partition(":")
+    if tier != "tier-one":
+        return None
+    return subject.replace("-", " ").replace("_", " ") or "tier one"
 
 
 def require_showable(item: Mapping[str, Any], kind: str) -> None:

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from annotation.enrolment import Enrolled, Shown
+from annotation.enrolment import Enrolled, Shown, Submitted, Work
 from annotation.labelling import check_answer
 from infra.database import Database
 from infra.person_keys import PersonKeys
@@ -43,34 +41,6 @@ __all__ = [
     "show",
     "submit",
 ]
-
-
-class Submitted(StrEnum):
-    """What became of a submission."""
-
-    STORED = "stored"
-    SAME = "same"
-    ANSWERED_BEFORE = "answered_before"
-    GIVEN_AWAY = "given_away"
-    NO_CONSENT = "no_consent"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """How much a person has done, and how much of it lately.
-
-    Attributes:
-        done: Judgements given.
-        skipped: Items left out.
-        seconds: Time on the pages of the judgements given.
-        last: When the last one was given.
-    """
-
-    done: int
-    skipped: int
-    seconds: float
-    last: datetime | None
 
 
 def held(db: Database, keys: PersonKeys, person: Enrolled, presentation: str) -> Shown | None:

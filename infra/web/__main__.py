@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
 
 import uvicorn
 
 from governance.errors import BoundsError
+from infra.database import open_database
 from infra.settings import load_settings
 from infra.web.app import create_app
+from infra.web.portal import has_portal, make_portal
 
 
 def main() -> int:
@@ -19,11 +24,25 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8800)
     options = parser.parse_args()
     try:
-        app = create_app(load_settings())
+        settings = load_settings()
+        with ExitStack() as closing:
+            portal = None
+            if has_portal(settings):
+                db = closing.enter_context(open_database(settings, now=datetime.now(UTC)))
+                portal = partial(make_portal, settings, db)
+            app = create_app(settings, portal=portal)
+            # Paths of personal links are secrets: no access log.
+            uvicorn.run(
+                app,
+                host=options.host,
+                port=options.port,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+            )
     except BoundsError as error:
         sys.stderr.write(error.diagnostics() + "\n")
         return error.exit_code
-    uvicorn.run(app, host=options.host, port=options.port, log_level="warning", server_header=False)
     return 0
 
 

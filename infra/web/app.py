@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
+from annotation.web.app import mount_portal
+from annotation.web.portal import Portal
 from infra.policy_cache import PolicyCache
 from infra.settings import Settings
 from infra.web import catalogue, policy_api, start
@@ -30,6 +32,7 @@ def create_app(
     *,
     counts: Callable[[], Mapping[str, int]] | None = None,
     policies: PolicyCache | None = None,
+    portal: Callable[[PolicyCache], Portal] | None = None,
 ) -> FastAPI:
     """The app of one installation.
 
@@ -38,6 +41,7 @@ def create_app(
         counts: Gives the figures of the picture on the start page, by the keys that ``start.STEPS`` names;
             a key that is not there is shown as not known. By default they are read from the database.
         policies: The policy stack; by default the one the settings name, read from its files.
+        portal: Makes the portal for the people who judge; none by default.
     """
     stack = policies or PolicyCache(
         settings.policy, jurisdictions=settings.jurisdictions, application=settings.application
@@ -47,6 +51,8 @@ def create_app(
     app.include_router(start.router(settings, pages, counts or partial(read_counts, settings), stack.as_json))
     app.include_router(catalogue.router(stack, pages, profiles=settings.profiles))
     app.include_router(policy_api.router(stack, ApiKeys(settings.home)))
+    if portal is not None:
+        mount_portal(app, portal(stack))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     own = urlsplit(settings.web_url or "").hostname
     # A page elsewhere must not reach this app under a name of its own that resolves to loopback.

@@ -1,20 +1,27 @@
 """People and items of a portal for the tests: small, all made up, all marked as simulated."""
 
+import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from annotation.records import make_item
+from annotation.web.guards import csrf_token
 from infra import catalogue
 from infra.consents import decide, record_version
-from infra.enrolment import enrol
-from infra.person_keys import PersonKeys
+from infra.database import Database
+from infra.enrolment import enrol, invite
+from infra.person_keys import PersonKeys, open_person_keys
 from infra.reservations import PlainAssigner, add_portal_items
-from infra.settings import SiteSettings
+from infra.settings import Settings, SiteSettings
+from infra.web.app import create_app
+from infra.web.portal import make_portal
+from tests.support.asgi import Client
 from tests.support.platform import NOW, import_record
 
 TEXT = {"id": "test", "version": "1.0.0", "purposes": ["collection", "training"]}
 
 
-def items(db, count=3, *, candidates=2, kind="pairwise", site="main", prefix="q"):
+def items(db, count=3, *, candidates=2, kind="pairwise", site="main", prefix="q", topic=None):
     rows = [
         make_item(
             prompt=[{"role": "user", "content": f"Question {prefix}{number}"}],
@@ -22,7 +29,7 @@ def items(db, count=3, *, candidates=2, kind="pairwise", site="main", prefix="q"
                 (f"model-{each}", f"answer {each} to {prefix}{number}") for each in range(candidates)
             ],
             language="en",
-            topic=None,
+            topic=topic,
             origin="test",
             licence="CC0-1.0",
             source_ref=f"{prefix}{number}",
@@ -53,3 +60,107 @@ def assigner(db, *, overlap=2, site="main", hold=timedelta(minutes=30)):
 
 def keys(folder):
     return PersonKeys(folder / "person-keys", b"secret of the site")
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self, now=NOW):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+class Site:
+    """A portal with items, its app, its people; without a server."""
+
+    def __init__(
+        self, folder, *, db=None, overlap=3, clock=None, languages=None, per_minute=100_000, sites=None
+    ):
+        self.settings = Settings(
+            home=folder,
+            sites=sites or (SiteSettings(id="main", key="secret of the site", portal_overlap=overlap),),
+        )
+        self.clock = clock or Clock()
+        self.db = db or Database(f"sqlite:///{folder / 'platform.db'}", now=NOW)
+        self.keys = open_person_keys(self.settings, "main")
+        self.app = create_app(
+            self.settings,
+            counts=dict,
+            portal=lambda policies: make_portal(
+                self.settings,
+                self.db,
+                policies,
+                clock=self.clock,
+                languages=languages,
+                per_minute=per_minute,
+            ),
+        )
+        self.portal = self.app.state.portal
+
+    def invite(self, name="a-0001", *, site="main"):
+        """A personal link's path for a new person who has done nothing yet."""
+        who = enrol(self.db, site, name, locale="en", simulated=True, now=self.clock())
+        return "/join/" + invite(self.db, who, life=timedelta(days=30), now=self.clock())
+
+    def ready(self, name="a-0001", *, site="main"):
+        """A person who has consented, answered and practised; the secret of their session."""
+        link = self.invite(name, site=site)
+        store = self.portal.store
+        secret = store.open_session(link.removeprefix("/join/"), "en", self.clock())
+        who = store.session(secret, self.clock())
+        store.decide(
+            who, {"collection": True, "training": True, "publication": True, "recontact": False}, self.clock()
+        )
+        declined = [(q.id, "prefer_not_to_say", None, None) for q in self.portal.codebook.fields]
+        store.give_answers(who, declined, self.clock())
+        store.note_practised(who, self.clock())
+        return secret
+
+
+class Browser:
+    """Somebody at the portal without a browser: follows redirects, keeps the cookie, sends the forms it is shown."""
+
+    def __init__(self, app, *, secret=None):
+        self.client = Client(app)
+        self.cookies = {"bounds-portal": secret} if secret else {}
+        self.page = None
+
+    def request(self, method, path, **options):
+        headers = dict(options.pop("headers", {}))
+        if self.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        answer = self.client.request(method, path, headers=headers, **options)
+        for line in answer.headers.get_list("set-cookie"):
+            name, _, value = line.partition(";")[0].partition("=")
+            if value.strip('"'):
+                self.cookies[name] = value
+            else:
+                self.cookies.pop(name, None)
+        self.page = answer
+        return answer
+
+    def get(self, path, **options):
+        answer = self.request("GET", path, **options)
+        while answer.status_code == 303:
+            answer = self.request("GET", answer.headers["location"])
+        return answer
+
+    def post(self, path, fields, *, csrf=True, follow=True, headers=None):
+        if csrf:
+            fields = {"csrf": self.csrf, **fields}
+        headers = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
+        body = urlencode(fields, doseq=True)
+        answer = self.request("POST", path, content=body, headers=headers)
+        while follow and answer.status_code == 303:
+            answer = self.request("GET", answer.headers["location"])
+        return answer
+
+    @property
+    def csrf(self):
+        return csrf_token(self.cookies.get("bounds-portal", ""))
+
+    @property
+    def presentation(self):
+        return re.search(r"/portal/work/(p-[0-9a-f]+)", self.page.text)[1]
