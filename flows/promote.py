@@ -32,7 +32,7 @@ def move(platform: Platform, model: str, version: str, alias: str) -> tuple[bool
     row = newest_decision(platform, model, version)
     try:
         require_decision(
-            row.envelope.encode() if row else None,
+            platform.joined(row, now) if row else None,
             trust=platform.trust(now),
             model=model,
             version=version,

@@ -24,7 +24,7 @@ def standing(platform: Platform, info: VersionInfo, alias: str) -> tuple[str, ..
     if row is None:
         return ("there is no signed decision about this version",)
     return verify_decision(
-        row.envelope.encode(),
+        platform.joined(row, now),
         trust=platform.trust(now),
         model=info.model,
         version=info.version,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from annotation.ports import JudgementSource, ObjectStore
-from governance.errors import InputError, OutsideError
+from governance.errors import OutsideError
 from infra.database import Database, open_database
 from infra.objects import open_store
 from infra.settings import Settings, SiteSettings, load_settings
@@ -115,23 +115,16 @@ class Platform:
         return effective
 
     def trust(self, at: datetime) -> Trust:
-        """Whose signatures count as what.
+        """Whose signatures count as what: ``trust.json`` beside the keys, without the keys taken back since."""
+        from infra.trust import current_trust
 
-        The embedded platform trusts the auditor's key of its own data folder; ``trust.json`` beside the keys,
-        where it exists, says otherwise.
-        """
-        from governance.promotion import AUDITOR
-        from governance.provenance import Trust
-        from infra.signing import load_or_create_key
+        return current_trust(self.settings, self.db, at)
 
-        stated = self.settings.keys_folder / "trust.json"
-        if stated.is_file():
-            return read_trust(stated)
-        key = load_or_create_key(self.settings.keys_folder, AUDITOR)
-        year = timedelta(days=365)
-        return Trust(
-            keys=(key.trusted(person="embedded auditor", not_before=at - year, not_after=at + year),)
-        )
+    def joined(self, decision: Decision, at: datetime) -> bytes:
+        """A decision's envelope with every approval on it that counts now."""
+        from infra.approvals import joined
+
+        return joined(self.db, decision.envelope.encode(), trust=self.trust(at), now=at)
 
     def label_studio(self, site: str) -> LabelStudioSite | None:
         """The Label Studio of a site, None where it has none."""
@@ -179,22 +172,6 @@ class Platform:
                 f"no MLflow server for {self.settings.home}: start one with `bounds up` or set BOUNDS_MLFLOW_URL"
             )
         return self.settings.mlflow_url
-
-
-def read_trust(path: Path) -> Trust:
-    """The trust file at ``path``.
-
-    Raises:
-        InputError: It cannot be read or is not a trust file.
-    """
-    import json
-
-    from governance.provenance import EnvelopeError, Trust
-
-    try:
-        return Trust.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, EnvelopeError) as error:
-        raise InputError(f"not a trust file: {error}", file=str(path), expected="bounds-trust/1") from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from governance.audit.statistics import Verdict
 from governance.digest import is_digest
 from governance.provenance import EnvelopeError, Statement
 
-__all__ = ["PREDICATE_TYPE", "Approval", "Decision", "decide", "stamp"]
+__all__ = ["PREDICATE_TYPE", "Approval", "Decision", "decide", "parse_instant", "stamp"]
 
 PREDICATE_TYPE: Final = "urn:bounds:promotion-decision:v1"
 
@@ -174,7 +174,7 @@ def _read(statement: Statement) -> Decision:
         odd = ", ".join(sorted(fields.keys() ^ names))
         raise EnvelopeError(f"decision: fields missing or unknown: {odd}")
     _check_words(fields)
-    issued, expires = _instant(fields["issued"], "issued"), _instant(fields["expires"], "expires")
+    issued, expires = (parse_instant(fields[name], f"decision: {name}") for name in ("issued", "expires"))
     if issued >= expires:
         raise EnvelopeError("decision: expires before it is issued")
     decision = Decision(
@@ -267,11 +267,16 @@ def _approvals(value: Any) -> tuple[Approval, ...]:
     return tuple(found)
 
 
-def _instant(value: Any, what: str) -> datetime:
+def parse_instant(value: Any, what: str) -> datetime:
+    """The instant that :func:`stamp` wrote.
+
+    Raises:
+        EnvelopeError: It is in another form.
+    """
     try:
         moment = datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except (TypeError, ValueError) as error:
-        raise EnvelopeError(f"decision: {what} is not an instant like 2026-12-02T09:00:00Z") from error
+        raise EnvelopeError(f"{what} is not an instant like 2026-12-02T09:00:00Z") from error
     if stamp(moment) != value:
-        raise EnvelopeError(f"decision: {what} is not in its one form")
+        raise EnvelopeError(f"{what} is not in its one form")
     return moment

@@ -95,6 +95,14 @@ class Settings(_Shape):
         default=("demo-profile",),
         description="Tier Three profiles under which a model is audited, packs or files",
     )
+    trust: str | None = Field(
+        default=None,
+        pattern=r"^sha256:[0-9a-f]{64}$",
+        description="digest of the version of trust.json that is believed; by default the first that the log holds",
+    )
+    log_origin: str | None = Field(
+        default=None, pattern=r"^[^\s+]+$", description="name of the log in its checkpoints"
+    )
     release_secret: SecretStr = SecretStr("")
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from governance.digest import canonical
 
 __all__ = [
     "ANNOTATORS",
+    "APPROVALS",
     "AUDITS",
     "BATCHES",
     "CODEBOOK_ANSWERS",
@@ -47,6 +48,7 @@ __all__ = [
     "RAW_EVENTS",
     "RELEASES",
     "RESERVATIONS",
+    "REVOCATIONS",
     "WITHDRAWAL_REQUESTS",
     "Json",
     "Sealed",
@@ -283,7 +285,13 @@ LOG_TILES: Final = _table(
 )
 LOG_HEAD: Final = _table("log_head", _count("id"), _count("size"), key=("id",))
 LOG_CHECKPOINTS: Final = _table(
-    "log_checkpoints", _count("size"), _text("root"), _text("note"), _time("at"), key=("size",)
+    "log_checkpoints",
+    _count("size"),
+    _text("root"),
+    _text("note"),
+    _time("at"),
+    _text("tree", nullable=True),
+    key=("size",),
 )
 
 ANNOTATORS: Final = _table(
@@ -413,3 +421,12 @@ WITHDRAWAL_REQUESTS: Final = _table(
     _time("done_at", nullable=True),
     key=("site", "annotator"),
 )
+APPROVALS: Final = _table(
+    "approvals",
+    _text("statement"),
+    _text("keyid"),
+    _text("envelope"),
+    _time("at"),
+    key=("statement", "keyid"),
+)
+REVOCATIONS: Final = _table("revocations", _text("keyid"), _text("envelope"), _time("at"), key=("keyid",))
