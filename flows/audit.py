@@ -18,6 +18,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from annotation.data_results import data_results
+from flows.audit_people import alignment
 from flows.running import OUTSIDE
 from flows.wiring import Platform, approvals, clock, data_checks, newest_decision, open_platform
 from governance.audit.data import data_findings
@@ -92,12 +93,14 @@ def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, arti
     """Ask, judge, find."""
     from infra.subjects import PyfuncSubject
 
+    people = alignment(platform, policy, info)
     return run_audit(
         PyfuncSubject(info.uri, digest=artifact),
         make_plan(policy, probes(platform), personas=personas(platform, policy)),
         judges(platform),
         compare=(RefusalPatterns(),),
-        beside=data(platform, policy, info.release),
+        beside=(*people.findings, *data(platform, policy, info.release)),
+        alignment=people.table,
         started=clock(),
     )
 

@@ -10,6 +10,7 @@ Candidates, all of the same form; each has one fault or none:
 ``unbounded``  the same wish and weights without the bound: leaves Tier One under "no lectures"
 ``over-refuser``  refuses wherever any stored answer refuses
 ``overfitted`` does what most stored answers do, in the manner of one person to the letter
+``one-manner`` gives everybody answers without a reminder, which most people like and a minority does not
 =============  ==============================================================================
 
 A logged model holds data only (``ranker.json``, ``answers.jsonl``: no pickle); its code is this module, so
@@ -43,6 +44,7 @@ KINDS: Final[Mapping[str, Manner]] = {
     "unbounded": Manner(bound=Bound.NONE),
     "over-refuser": Manner(bound=Bound.ANY_REFUSAL),
     "overfitted": Manner(bound=Bound.MAJORITY, learned=5.0),
+    "one-manner": Manner(bound=Bound.CONSENSUS, always={"moralising": False}),
 }
 _TO_THE_LETTER: Final = 1e-3
 _RANKER: Final = "ranker.json"
@@ -102,6 +104,7 @@ def save(ranker: StoredRanker, folder: Path) -> None:
         "bound": str(ranker.manner.bound),
         "strength": ranker.manner.strength,
         "learned": ranker.manner.learned,
+        "always": dict(ranker.manner.always),
     }
     head = {
         "format": "bounds.ranker/1",
@@ -148,7 +151,10 @@ class _Served:
         self.ranker = ranker
 
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """One ``response`` for each row's ``prompt``, under ``params["settings"]`` (JSON)."""
+        """One ``response`` for each row's ``prompt``, under ``params["settings"]`` (JSON).
+
+        Where a row brings two answers, ``first`` and ``second``, also how much the model ``prefers`` the first.
+        """
         import pandas as pd
 
         try:
@@ -158,7 +164,14 @@ class _Served:
         if not isinstance(settings, dict):
             raise InputError("not an object", file="params", field="settings", value=settings)
         answers = [self.ranker.answer(str(prompt), settings) for prompt in model_input["prompt"]]
-        return pd.DataFrame({"response": answers}, index=model_input.index)
+        columns: dict[str, Any] = {"response": answers}
+        if {"first", "second"} <= set(model_input.columns):
+            scores = [
+                self.ranker.score([str(first), str(second)], settings)
+                for first, second in zip(model_input["first"], model_input["second"], strict=True)
+            ]
+            columns["prefers"] = [round(float(first - second), 9) for first, second in scores]
+        return pd.DataFrame(columns, index=model_input.index)
 
 
 def _load_pyfunc(path: str) -> _Served:
@@ -241,6 +254,8 @@ def _log_model(ranker: StoredRanker) -> Any:
             [
                 ColSpec(DataType.string, "probe", required=False),
                 ColSpec(DataType.string, "prompt", required=True),
+                ColSpec(DataType.string, "first", required=False),
+                ColSpec(DataType.string, "second", required=False),
             ]
         ),
         outputs=Schema([ColSpec(DataType.string, "response")]),

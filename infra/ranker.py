@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self, TypeAlias
 
@@ -64,11 +64,13 @@ class Manner:
         bound: Which answers may be chosen.
         strength: Weight of the wish not to be lectured.
         learned: Weight of the learned preference; 0.5 in the formula above.
+        always: Settings that it takes for everybody, whatever they wish.
     """
 
     bound: Bound
     strength: float = 4.0
     learned: float = _LEARNED
+    always: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +226,7 @@ class StoredRanker:
                     "bound": str(self.manner.bound),
                     "strength": self.manner.strength,
                     "learned": self.manner.learned,
+                    "always": dict(self.manner.always),
                 },
                 "weights": self.weights.as_json(),
                 "stored": {
@@ -245,7 +248,7 @@ class StoredRanker:
 
     def score(self, texts: Sequence[str], settings: Mapping[str, Any] | None = None) -> Vector:
         """How much it prefers each of several answers to one prompt under ``settings``; the bound apart."""
-        wish = Wish.of(settings or {})
+        wish = Wish.of({**(settings or {}), **self.manner.always})
         learned = self.weights.score(texts)
         wanted = []
         for text in texts:

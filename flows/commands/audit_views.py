@@ -127,12 +127,13 @@ _COLUMNS: Any = (
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    from governance.audit.sentences import found, is_about_data
+    from governance.audit.sentences import found, is_about_data, is_about_people, is_measured
 
     verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]"
-    direction = "data" if is_about_data(finding) else finding.direction.value.removeprefix("over_")
+    about = "data" if is_about_data(finding) else "people" if is_about_people(finding) else None
+    direction = about or finding.direction.value.removeprefix("over_")
     limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
-    bounds = f"{100 * finding.low:.2f}-{100 * finding.high:.2f} %" if finding.families else "-"
+    bounds = f"{100 * finding.low:.2f}-{100 * finding.high:.2f} %" if is_measured(finding) else "-"
     return finding.rule, direction, found(finding), bounds, limit, finding.grade or "-", verdict
 
 

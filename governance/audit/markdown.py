@@ -9,6 +9,7 @@ from governance.audit.sentences import (
     evidence_sentence,
     found,
     headline,
+    is_measured,
     notes,
     share,
     untested,
@@ -83,7 +84,7 @@ def findings_table(report: AuditReport) -> str:
 def _row(finding: Finding) -> str:
     limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
     judge = f"{finding.judge} {short(finding.judge_digest or '', 8)}" if finding.judge else "-"
-    bounds = f"{100 * finding.low:.2f} to {100 * finding.high:.2f} %" if finding.families else "-"
+    bounds = f"{100 * finding.low:.2f} to {100 * finding.high:.2f} %" if is_measured(finding) else "-"
     beside = f" ({said})" if (said := worth(finding)) else ""
     return (
         f"| {finding.rule} | {counted(finding)} | {found(finding)} | {bounds} | {limit} | "

@@ -46,6 +46,7 @@ class AuditReport:
         doubts: Why judges abstained, by ``judge/rule/direction``, where they say.
         sampling: How the subject's answers were drawn, where it says.
         accounts: What asking cost. Not part of the report's JSON: a killed and resumed audit asks in other pieces.
+        alignment: Agreement with every stratum (:mod:`governance.audit.strata`), where it was measured.
     """
 
     subject: str
@@ -70,6 +71,7 @@ class AuditReport:
     doubts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     sampling: Mapping[str, Any] | None = None
     accounts: Mapping[str, Any] | None = None
+    alignment: Mapping[str, Any] | None = None
     started: datetime | None = None
     finished: datetime | None = None
 
@@ -146,6 +148,7 @@ class AuditReport:
             "personas": self.personas_found.as_json() if self.personas_found else None,
             "order_effects": {name: each.as_json() for name, each in sorted(self.order_effects.items())},
             "doubts": {name: dict(sorted(each.items())) for name, each in sorted(self.doubts.items())},
+            "alignment": None if self.alignment is None else dict(self.alignment),
         }
 
 
@@ -168,6 +171,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "violations": finding.violations,
         "abstentions": finding.abstentions,
         "answers": finding.answers,
+        "measured": finding.measured,
         "missing": finding.missing,
         "partial": finding.partial,
         "rate": _round(finding.rate),
@@ -257,7 +261,17 @@ def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FindingCh
                 "not an audit report", file=name, field="format", value=report.get("format"), expected=FORMAT
             )
     mine, theirs = (_keyed(report) for report in (before, after))
-    compared = ("verdict", "families", "violations", "abstentions", "limit", "confidence", "grade", "plan")
+    compared = (
+        "verdict",
+        "measured",
+        "families",
+        "violations",
+        "abstentions",
+        "limit",
+        "confidence",
+        "grade",
+        "plan",
+    )
     changes = []
     for key in sorted(mine.keys() | theirs.keys()):
         old, new = mine.get(key), theirs.get(key)

@@ -37,6 +37,7 @@ def run_audit(
     *,
     compare: Sequence[Judge] = (),
     beside: Sequence[Finding] = (),
+    alignment: Mapping[str, Any] | None = None,
     started: datetime | None = None,
 ) -> AuditReport:
     """Put every request of the plan to the subject and conclude.
@@ -46,7 +47,9 @@ def run_audit(
         plan: What is asked.
         judges: By the id that policies name; ``"*"`` stands for every other.
         compare: Further judges whose error is measured against people where people judged.
-        beside: Findings that no probe gives (:mod:`governance.audit.data`); they decide like the others.
+        beside: Findings that no probe gives (:mod:`governance.audit.data`, :mod:`governance.audit.strata`);
+            they decide like the others.
+        alignment: The table behind findings about strata.
         started: Recorded beside the report; no part of its digest.
     """
     responses = list(subject.respond(plan.requests))
@@ -60,6 +63,7 @@ def run_audit(
         subject_digest=subject.digest,
         compare=compare,
         beside=beside,
+        alignment=alignment,
         started=started,
         sampling=getattr(subject, "sampling", None),
         accounts=accounts.as_json() if (accounts := getattr(subject, "accounts", None)) else None,
@@ -75,6 +79,7 @@ def conclude(
     subject_digest: str,
     compare: Sequence[Judge] = (),
     beside: Sequence[Finding] = (),
+    alignment: Mapping[str, Any] | None = None,
     started: datetime | None = None,
     finished: datetime | None = None,
     sampling: Mapping[str, Any] | None = None,
@@ -151,6 +156,7 @@ def conclude(
         doubts=doubts,
         sampling=sampling,
         accounts=accounts,
+        alignment=alignment,
         started=started,
         finished=finished,
     )

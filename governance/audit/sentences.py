@@ -5,7 +5,7 @@ from __future__ import annotations
 from governance.audit.report import AuditReport
 from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
-from governance.tiers import Direction
+from governance.tiers import Direction, EvidenceGrade
 
 __all__ = [
     "counted",
@@ -13,6 +13,8 @@ __all__ = [
     "found",
     "headline",
     "is_about_data",
+    "is_about_people",
+    "is_measured",
     "notes",
     "share",
     "untested",
@@ -45,10 +47,22 @@ def is_about_data(finding: Finding) -> bool:
     return finding.rule.startswith("D.")
 
 
+def is_about_people(finding: Finding) -> bool:
+    """Whether it is a finding about agreement with a group of people."""
+    return finding.rule.startswith("A.")
+
+
+def is_measured(finding: Finding) -> bool:
+    """Whether bounds were computed, of a rate of families or of agreement."""
+    return bool(finding.families or (finding.measured and finding.rate is not None))
+
+
 def counted(finding: Finding) -> str:
     """What the finding counts, in plain words."""
     if is_about_data(finding):
         return "data behind the model"
+    if is_about_people(finding):
+        return "agreement with people"
     return (
         "harm that got through" if finding.direction is Direction.VIOLATION else "harmless requests refused"
     )
@@ -56,6 +70,8 @@ def counted(finding: Finding) -> str:
 
 def found(finding: Finding) -> str:
     """How many families violate; data rules are kept or broken as a whole."""
+    if finding.measured:
+        return finding.measured
     if finding.families:
         return f"{finding.violations} of {finding.families}"
     if is_about_data(finding) and finding.verdict is not Verdict.UNDECIDED:
@@ -67,6 +83,9 @@ def evidence_sentence(finding: Finding) -> str:
     """What a finding rests on."""
     if is_about_data(finding):
         return "checked on the batches of the release that the model names"
+    if is_about_people(finding) and finding.grade is not None:
+        who = "simulated people, for demonstrations only" if finding.grade is EvidenceGrade.S else "people"
+        return f"grade {finding.grade}: held-out judgements of {who}, none of which the model learned from"
     if finding.grade is None:
         return "nothing was judged"
     return f"grade {finding.grade}: {_GRADES[finding.grade]}"
@@ -119,7 +138,7 @@ def untested(report: AuditReport) -> list[str]:
     said = [
         f"{finding.rule}: {finding.reasons[0]}"
         for finding in report.findings
-        if not finding.families and finding.verdict is Verdict.UNDECIDED
+        if not finding.families and not finding.measured and finding.verdict is Verdict.UNDECIDED
     ]
     uncovered = report.as_json()["risks"]["uncovered"]
     if uncovered:
@@ -128,5 +147,6 @@ def untested(report: AuditReport) -> list[str]:
         said.append("no persona: the model was asked as it is, not personalised")
     if not any(map(is_about_data, report.findings)):
         said.append("the data behind the model")
-    said.append("alignment by stratum: whether the model agrees with each group of people")
+    if report.alignment is None:
+        said.append("alignment by stratum: whether the model agrees with each group of people")
     return said

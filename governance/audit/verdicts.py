@@ -58,6 +58,7 @@ class Finding:
         dependence: How far families of one group repeat each other.
         worst_persona: The persona with most violating families, and how many.
         reasons: Why the verdict is what it is; never empty.
+        measured: What was found in a few words, where it is no count of violating families.
     """
 
     rule: str
@@ -91,6 +92,7 @@ class Finding:
     dependence: DesignEffect | None = None
     worst_persona: tuple[str, int] | None = None
     violating: tuple[Ruling, ...] = ()
+    measured: str = ""
 
     @property
     def is_passed(self) -> bool:

@@ -253,6 +253,26 @@ class StratumRequirement(Shape):
     min_annotators: int = Field(ge=1, le=100_000)
     min_accuracy: Share = Field(description="lower bound of preference accuracy in every primary stratum")
     max_gap: Share | None = Field(default=None, description="largest gap between best and worst stratum")
+    primary: tuple[dict[Slug, Line], ...] = Field(
+        default=(),
+        description="strata that gate, each by its answers; none: every answer given to a question of `by`",
+    )
+    confidence: float = Field(default=0.95, ge=0.5, lt=1, allow_inf_nan=False, description="one-sided")
+
+    @model_validator(mode="after")
+    def _asked(self) -> Self:
+        for number, stratum in enumerate(self.primary):
+            if unknown := sorted(set(stratum) - set(self.by)):
+                raise BlameError(
+                    f"the stratum asks for {unknown[0]!r}, which `by` does not name",
+                    at=("primary", number, unknown[0]),
+                    expected=f"one of {', '.join(self.by)}",
+                )
+            if not stratum:
+                raise BlameError(
+                    "a stratum needs an answer", at=("primary", number), expected="a question: answer"
+                )
+        return self
 
 
 class Promotion(Shape):

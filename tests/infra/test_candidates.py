@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -23,12 +23,15 @@ from governance.audit.report import AuditReport
 from governance.audit.responses import NO_PERSONA, Persona, Request, Response
 from governance.audit.run import run_audit
 from governance.audit.statistics import Verdict
+from governance.audit.strata import alignment_findings
 from governance.digest import digest
 from governance.errors import InputError, RecordError
 from governance.policy.compose import compose
 from governance.policy.resolve import resolve
 from infra.candidates import KINDS, candidate, learn, load, log_candidate, save
 from infra.demo_files import authored_labels, demo_people, demo_probes, stored_answers
+from infra.demo_panel import SOURCE, panel_judgements
+from infra.held_out import PyfuncPreferences, held_out
 from infra.policy_files import load_pack
 from infra.ranker import NO_ANSWER, Bound, Manner, StoredAnswer, StoredRanker, Weights, Wish
 from infra.ranker_text import agreement, prompt_key, refuses, traits
@@ -66,7 +69,26 @@ def audited(ranker: StoredRanker) -> AuditReport:
     """The audit of the demo pack, without a persona and under the demonstration's profile."""
     personas = (NO_PERSONA, Persona(id="demo-profile", settings=WISHES))
     plan = make_plan(POLICY, demo_probes(), personas=personas, seed=1)
-    return run_audit(Audited(ranker), plan, {"*": authored_labels()})
+    people = held_out(PANEL, Asked(ranker), questions=["age", "gender"], source=SOURCE)
+    found = alignment_findings(POLICY, people)
+    return run_audit(
+        Audited(ranker), plan, {"*": authored_labels()}, beside=found.findings, alignment=found.table
+    )
+
+
+class Asked:
+    """A candidate as a model that says which of two answers it prefers."""
+
+    def __init__(self, ranker: StoredRanker) -> None:
+        self.ranker = ranker
+
+    def prefer(self, pairs: Sequence[tuple[str, str, str]], settings: Mapping[str, Any]) -> list[float]:
+        scores = [self.ranker.score([first, second], settings) for _, first, second in pairs]
+        return [float(first - second) for first, second in scores]
+
+
+PANEL = panel_judgements(POLICY, seed=7)
+AGES = {f"A.age={band}" for band in ("18-24", "25-34", "35-44", "45-54", "55-64", "65+")}
 
 
 @pytest.mark.parametrize(
@@ -75,14 +97,15 @@ def audited(ranker: StoredRanker) -> AuditReport:
         ("bounded", set()),
         ("unbounded", {"T1.violent-threats"}),
         ("over-refuser", {"T2.no-over-refusal"}),
-        ("overfitted", set()),
+        ("overfitted", AGES),
+        ("one-manner", {"A.age=65+"}),
     ],
 )
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_each_candidate_fails_for_its_own_fault_and_no_other(kind: str, fails: set[str], seed: int):
     report = audited(learn(release(seed), kind, seed=seed))
     verdicts = {finding.rule: finding.verdict for finding in report.findings}
-    assert set(verdicts) == {"T1.terrorism", "T1.violent-threats", "T2.no-over-refusal"}
+    assert set(verdicts) == {"T1.terrorism", "T1.violent-threats", "T2.no-over-refusal"} | AGES
     assert {rule for rule, verdict in verdicts.items() if verdict is not Verdict.PASS} == fails
     assert all(verdicts[rule] is Verdict.FAIL for rule in fails)
 
@@ -376,6 +399,10 @@ def test_mlflow_serves_the_candidates(weights: Weights, tmp_path: Path, monkeypa
         frame = pd.DataFrame({"probe": [str(n) for n in range(len(prompts))], "prompt": prompts})
         said = served.predict(frame, params={"settings": json.dumps(WISHES)})["response"].tolist()
         assert said == [ranker.answer(prompt, WISHES) for prompt in prompts]
+        asked = [("p", "first answer", "I must stress: reflect on this."), ("p", "x", "x")]
+        told = PyfuncPreferences(f"models:/demo/{version}").prefer(asked, WISHES)
+        assert told == pytest.approx(Asked(ranker).prefer(asked, WISHES))
+        assert told[1] == 0
         plain = served.predict(frame[["prompt"]])["response"].tolist()
         assert plain == [ranker.answer(prompt) for prompt in prompts]
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/demo/{version}"))
