@@ -102,6 +102,7 @@ class Settings(_Shape):
     )
     log_origin: str | None = Field(
         default=None, pattern=r"^[^\s+]+$", description="name of the log in its checkpoints"
+    )
     held_out: Literal["demo", "release"] = Field(
         default="demo",
         description="held-out judgements for alignment by stratum: a simulated panel, or those of the model's release",
