@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": ("importing", "app", "Import items and judgements from files."),
     "collect": ("way", "collect", "Pull judgements from every source of a site."),
     "validate": ("way", "validate", "Check what was collected; accept or quarantine each row."),
-    "release": ("way", "release", "Build a release from accepted batches."),
+    "release": ("release", "app", "Build a release; compare two; find contradictions in one."),
     "train": ("way", "train", "Train the example candidates from a release."),
     "audit": ("audit", "app", "Put a model to the probes of the policy in force."),
     "promote": ("way", "promote", "Move an alias, if a signed decision allows it."),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-__all__ = ["collect", "promote", "reaudit", "release", "train", "validate"]
+__all__ = ["collect", "promote", "reaudit", "train", "validate"]
 
 Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -92,38 +92,6 @@ def _batch(row: Mapping[str, Any]) -> list[str]:
         *(f"  [red]{escape(reason)}[/red]" for reason in row["stops"]),
         f"  batch {row['batch']}",
     ]
-
-
-def release(
-    better: Annotated[str, typer.Option(help='Alignment target: what "better" means here.')],
-    for_whom: Annotated[str, typer.Option(help="Alignment target: whose preferences these are meant to be.")],
-    asked: Annotated[
-        str, typer.Option(help="Alignment target: what annotators were asked.")
-    ] = "Which answer is better?",
-    seed: Annotated[int, typer.Option(help="Seed of splits and intervals.")] = 0,
-    *,
-    for_study: Annotated[
-        bool, typer.Option(help="Also take batches that failed; no model from it passes.")
-    ] = False,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Build a release from the newest batch of every site."""
-
-    def flow() -> Callable[..., Any]:
-        from flows.release import release
-
-        return release
-
-    _print(
-        _run(home, flow, better=better, asked=asked, for_whom=for_whom, seed=seed, for_study=for_study),
-        lambda r: [
-            f"release {r['release']}",
-            f"  batches {', '.join(r['batches'])}",
-            f"  MLflow run {r['run']}",
-        ],
-        as_json=as_json,
-    )
 
 
 def train(

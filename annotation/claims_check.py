@@ -1,0 +1,187 @@
+"""A card's claims held against the data: shares and counts of labels, numbers of rows, licences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from annotation.card_claims import (
+    TableClaim,
+    count_claims,
+    licence_claims,
+    same_licence,
+    table_claims,
+)
+
+__all__ = ["Contradiction", "contradictions"]
+
+_LABELS_KNOWN = 0.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """Two statements that cannot both be true.
+
+    Attributes:
+        where: File, with the line or place.
+        what: What the statement is about.
+        says: What stands there.
+        but: What the data, or another place, say.
+    """
+
+    where: str
+    what: str
+    says: str
+    but: str
+
+    def sentence(self) -> str:
+        """For people."""
+        return f"{self.where}: {self.what}: says {self.says}, but {self.but}"
+
+    def as_json(self) -> dict[str, str]:
+        """JSON form."""
+        return {"where": self.where, "what": self.what, "says": self.says, "but": self.but}
+
+
+def contradictions(
+    card: str,
+    frames: Mapping[str, pl.DataFrame],
+    *,
+    name: str,
+    counts: Mapping[str, int] | None = None,
+    licences: Iterable[str] = (),
+) -> list[Contradiction]:
+    """Claims of a card that its data contradict.
+
+    Args:
+        card: Markdown.
+        frames: File name to table.
+        name: Name of the card in the findings.
+        counts: What is known to be true of ``judgements``, ``annotators``, ``items``, ``pairs``; a noun
+            not given is held against the rows of the files: no file has so many.
+        licences: Licences that the data name.
+    """
+    found = _licences(card, name, list(licences))
+    found += _counts(card, frames, name, counts or {})
+    claims = table_claims(card)
+    for table in sorted({claim.table for claim in claims}):
+        found += _table([claim for claim in claims if claim.table == table], frames, name)
+    return found
+
+
+def _licences(card: str, name: str, of_data: Sequence[str]) -> list[Contradiction]:
+    claims = licence_claims(card)
+    found = [
+        Contradiction(
+            where=f"{name}:{claim.line}",
+            what="licence",
+            says=claim.words,
+            but=f"line {claims[0].line} says {claims[0].words}",
+        )
+        for claim in claims[1:]
+        if claim.licence != claims[0].licence
+    ]
+    known = {same_licence(licence) for licence in of_data}
+    if known and claims and claims[0].licence not in known:
+        found.append(
+            Contradiction(
+                where=f"{name}:{claims[0].line}",
+                what="licence",
+                says=claims[0].words,
+                but=f"the data say {', '.join(sorted(of_data))}",
+            )
+        )
+    return found
+
+
+def _counts(
+    card: str, frames: Mapping[str, pl.DataFrame], name: str, counts: Mapping[str, int]
+) -> list[Contradiction]:
+    """Counts in running text. What is not known is compared with row counts and ids of the files."""
+    found = []
+    possible = {frame.height for frame in frames.values()}
+    for frame in frames.values():
+        possible |= {
+            frame[column].n_unique()
+            for column in frame.columns
+            if not frame[column].dtype.is_nested()
+            and column.lower().endswith(("id", "annotator", "item", "user", "rater"))
+        }
+    for claim in count_claims(card):
+        if claim.noun in counts:
+            if claim.count != counts[claim.noun]:
+                found.append(
+                    Contradiction(
+                        where=f"{name}:{claim.line}",
+                        what=f"number of {claim.noun}",
+                        says=claim.words,
+                        but=f"the data hold {counts[claim.noun]:,}",
+                    )
+                )
+        elif frames and claim.count not in possible:
+            near = min(possible, key=lambda many, wanted=claim.count: abs(many - wanted))  # type: ignore[misc]
+            found.append(
+                Contradiction(
+                    where=f"{name}:{claim.line}",
+                    what=f"number of {claim.noun}",
+                    says=claim.words,
+                    but=f"no file has so many rows or ids; the nearest is {near:,}",
+                )
+            )
+    return found
+
+
+def _table(
+    claims: Sequence[TableClaim], frames: Mapping[str, pl.DataFrame], name: str
+) -> list[Contradiction]:
+    """A table whose labels are values of a column is held against that column's counts."""
+    column = _column_of({claim.label for claim in claims}, frames)
+    if column is None:
+        return []
+    file, field, counts = column
+    total = sum(counts.values())
+    found = []
+    for claim in claims:
+        many = counts.get(claim.label.casefold())
+        if many is None:
+            continue
+        true = many / total if claim.is_share else float(many)
+        if abs(true - claim.value) > claim.step / 2 + 1e-9:
+            said = f"{true:.1%}" if claim.is_share else f"{many:,}"
+            found.append(
+                Contradiction(
+                    where=f"{name}:{claim.line}",
+                    what=f"{claim.label}, {claim.column}",
+                    says=claim.words,
+                    but=f"{field} in {file} says {said} ({many:,} of {total:,})",
+                )
+            )
+    return found
+
+
+def _column_of(
+    labels: set[str], frames: Mapping[str, pl.DataFrame]
+) -> tuple[str, str, dict[str, int]] | None:
+    """The column whose values the labels are: most labels known, then most values covered."""
+    wanted = {label.casefold() for label in labels}
+    best: tuple[float, str, str, dict[str, int]] | None = None
+    for file, frame in frames.items():
+        for field in frame.columns:
+            if frame[field].dtype != pl.String and not frame[field].dtype.is_integer():
+                continue
+            values = frame[field].drop_nulls().cast(pl.String).str.strip_chars()
+            if values.n_unique() > 200:
+                continue
+            counts: dict[str, int] = {}
+            for value, many in values.value_counts().iter_rows():
+                counts[str(value).casefold()] = counts.get(str(value).casefold(), 0) + int(many)
+            known = wanted & set(counts)
+            share = len(known) / len(wanted)
+            if len(known) < 2 or share < _LABELS_KNOWN:
+                continue
+            score = share + len(known) / len(counts)
+            if best is None or score > best[0]:
+                best = (score, file, field, counts)
+    return None if best is None else best[1:]
