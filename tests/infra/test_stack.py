@@ -31,6 +31,11 @@ def bounds(*arguments):
     )
 
 
+def answered(*arguments):
+    ran = bounds(*arguments)
+    return ran if ran.returncode == 0 else None
+
+
 def environment_of(pid):
     pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return dict(pair.decode().partition("=")[::2] for pair in pairs if pair)
@@ -52,10 +57,10 @@ def test_every_part_answers_and_its_start_was_measured(whole_stack):
 
 
 def test_status_is_for_people_and_for_programs(whole_stack):
-    people = bounds("status", "--home", whole_stack.home)
-    assert people.returncode == 0, people.stderr
+    # A part has two seconds to answer, which a loaded machine may not leave it: the question is asked again.
+    people = eventually(lambda: answered("status", "--home", whole_stack.home), seconds=120)
     assert "worker-site-ke" in people.stdout
-    programs = bounds("status", "--home", whole_stack.home, "--json")
+    programs = eventually(lambda: answered("status", "--home", whole_stack.home, "--json"), seconds=120)
     document = json.loads(programs.stdout)
     assert document["healthy"]
     assert document["parts"]["mlflow"]["url"] == whole_stack.settings.mlflow_url
@@ -173,7 +178,7 @@ def test_schedules_run_on_the_worker_of_their_site(whole_stack):
 
     # The flow leaves its line before Prefect hears that it has ended.
     done = eventually(
-        lambda: len({run["work_pool_name"] for run in completed()}) == 2 and completed(), seconds=60
+        lambda: len({run["work_pool_name"] for run in completed()}) == 2 and completed(), seconds=240
     )
     assert {(run["parameters"]["site"], run["work_pool_name"]) for run in done} >= {
         ("uk", "site-uk"),
