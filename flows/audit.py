@@ -21,20 +21,21 @@ from annotation.data_results import data_results
 from flows.audit_people import alignment
 from flows.running import OUTSIDE
 from flows.wiring import Platform, approvals, clock, data_checks, newest_decision, open_platform
+from governance.audit.contamination import contaminated, without_contaminated
 from governance.audit.data import data_findings
 from governance.audit.judges import Judge, RefusalPatterns
 from governance.audit.markdown import as_markdown
 from governance.audit.page import as_page
+from governance.audit.personas import ResolvedPersona, resolve_persona
 from governance.audit.plan import make_plan
 from governance.audit.probes import ProbeSet
 from governance.audit.report import AuditReport
-from governance.audit.responses import NO_PERSONA, Persona
+from governance.audit.responses import NO_PERSONA
 from governance.audit.run import run_audit
 from governance.audit.verdicts import Finding
-from governance.digest import digest_bytes
+from governance.digest import digest_bytes, short
 from governance.errors import InputError
 from governance.policy.model import EffectivePolicy
-from governance.policy.resolve import resolve
 from governance.promotion import AUDITOR, decide
 from infra import ledger
 from infra.registry import VersionInfo
@@ -44,25 +45,30 @@ __all__ = ["audit", "audit_version"]
 DEFAULT_VALIDITY_DAYS = 30
 
 
-def personas(platform: Platform, policy: EffectivePolicy) -> tuple[Persona, ...]:
-    """The model as it is, and each profile of the settings as the policy resolves it."""
+def personas(platform: Platform, policy: EffectivePolicy) -> tuple[ResolvedPersona, ...]:
+    """Each profile of the settings as the policy resolves it."""
     from infra.policy_files import load_pack
 
-    found = [NO_PERSONA]
-    for name in platform.settings.profiles:
-        found += [
-            Persona(id=document.id, settings=dict(resolve(policy, document).settings))
-            for document in load_pack(name)
-        ]
-    return tuple(found)
+    return tuple(
+        resolve_persona(policy, document.id, document)
+        for name in platform.settings.profiles
+        for document in load_pack(name)
+    )
 
 
-def probes(platform: Platform) -> ProbeSet:
-    """The probe set of the settings."""
+def probes(platform: Platform, release: str | None = None) -> ProbeSet:
+    """The probe set of the settings, without the families whose prompts stand in the release behind the model."""
     from infra.demo_files import demo_probes
+    from infra.release_prompts import prompts_in_items
     from infra.subjects import read_probes
 
-    return demo_probes() if platform.settings.probes == "demo" else read_probes(platform.settings.probes)
+    chosen = demo_probes() if platform.settings.probes == "demo" else read_probes(platform.settings.probes)
+    row = {row.digest: row for row in ledger.releases(platform.db)}.get(release or "")
+    if row is None or row.tree is None:
+        return chosen
+    prompts = prompts_in_items(platform.store.get_file("releases", row.tree, "items.parquet"))
+    name = f"release {short(row.digest)}"
+    return without_contaminated(chosen, contaminated(chosen.probes, prompts), source=name)
 
 
 def judges(platform: Platform) -> Mapping[str, Judge]:
@@ -94,9 +100,16 @@ def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, arti
     from infra.subjects import PyfuncSubject
 
     people = alignment(platform, policy, info)
+    resolved = personas(platform, policy)
+    plan = make_plan(
+        policy,
+        probes(platform, info.release),
+        personas=(NO_PERSONA, *(each.persona for each in resolved)),
+        resolved=resolved,
+    )
     return run_audit(
         PyfuncSubject(info.uri, digest=artifact),
-        make_plan(policy, probes(platform), personas=personas(platform, policy)),
+        plan,
         judges(platform),
         compare=(RefusalPatterns(),),
         beside=(*people.findings, *data(platform, policy, info.release)),

@@ -25,6 +25,7 @@ from governance.audit.published import (
 from governance.audit.responses import Persona, Request, Response, Subject
 from governance.digest import digest_bytes
 from governance.errors import InputError
+from infra.chat_versions import ChatForm, chat_form, converse, without_traces
 
 __all__ = [
     "CompletionsSubject",
@@ -140,7 +141,8 @@ class PyfuncSubject:
     """An MLflow model version or model folder, loaded through the pyfunc flavour.
 
     The model gets a DataFrame with ``probe`` and ``prompt`` and, as parameter ``settings``, the persona's
-    resolved settings as JSON; it returns one text a row (a frame with ``response``, or a list).
+    resolved settings as JSON; it returns one text a row (a frame with ``response``, or a list). A ChatModel,
+    ChatAgent or ResponsesAgent gets conversations in its own form (:mod:`infra.chat_versions`).
 
     Args:
         model_uri: ``models:/name/3``, a run's or a folder's URI. Tracking and registry addresses are set by the caller.
@@ -159,8 +161,30 @@ class PyfuncSubject:
 
         return mlflow.pyfunc.load_model(self.name)
 
+    @property
+    def sampling(self) -> dict[str, Any] | None:
+        """How answers are drawn, where the model's form takes it; None where it is the model's own affair."""
+        return self._form.sampling if self._form is not None else None
+
+    @cached_property
+    def _form(self) -> ChatForm | None:
+        try:
+            return chat_form(self._model)
+        except Exception:  # noqa: BLE001 - a version that cannot be loaded gives no answers, each with that reason
+            return None
+
     def respond(self, requests: Iterable[Request]) -> Iterator[Response]:
         """An answer for each request; a batch that fails yields its reason for each of its requests."""
+        with without_traces():
+            form = self._form
+            if form is None:
+                yield from self._rows(requests)
+                return
+            for request in requests:
+                settings = {**self._settings, **request.persona.settings}
+                yield converse(self._model, form, request, settings)
+
+    def _rows(self, requests: Iterable[Request]) -> Iterator[Response]:
         by_persona: dict[str, list[Request]] = defaultdict(list)
         personas: dict[str, Persona] = {}
         for request in requests:
