@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "agreement": ("agreement", "agreement", "Agreement between annotators, with intervals."),
     "aggregate": ("aggregate", "aggregate", "What many judgements come to, beside them."),
     "coverage": ("coverage", "coverage", "Who speaks and who is missing, against a population."),
+    "log": ("log", "app", "The append-only log: list, show, prove, witness, export."),
+    "verify": ("verify", "app", "Verify a log, release, decision or model from exported files alone."),
     "reaudit": ("way", "reaudit", "Judge again what holds a protected alias."),
 }
 

@@ -158,7 +158,7 @@ def envelopes_of(data: bytes) -> list[bytes]:
     Raises:
         EnvelopeError: The bytes are no trust file.
     """
-    value = _json(data.strip(), "trust file")
+    value = _json(data, "trust file")
     if not isinstance(value, dict) or value.keys() != {"format", "chain"}:
         raise EnvelopeError("trust file: format and chain are needed, nothing else")
     if value["format"] != CHAIN_FORMAT or not isinstance(value["chain"], list) or not value["chain"]:

@@ -144,7 +144,7 @@ def test_a_trust_that_nobody_could_change_is_refused():
 
 def test_each_byte_counts():
     data = chain_bytes(GOOD)
-    for at in range(0, len(data), 5):
+    for at in range(0, len(data), 13):
         for other in {data[at] ^ 1, 0x20, 0x41} - {data[at]}:
             mutated = data[:at] + bytes([other]) + data[at + 1 :]
             with pytest.raises(EnvelopeError):
