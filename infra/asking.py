@@ -32,6 +32,7 @@ __all__ = ["Accounts", "Asker", "Conversation", "Endpoint"]
 _OVERLOADED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _THROTTLED: Final = frozenset({429, 503, 529})
 _KEEP_EVERY: Final = 0.05
+_KEEP_MANY: Final = 16
 _FIRST_WAIT: Final = 0.25
 _LEAST_RETRIES: Final = 50
 
@@ -245,15 +246,10 @@ class Asker:
         )
         finished = 0
 
-        def keep_now() -> None:
-            rows, self._fresh = self._fresh, []
-            if rows:
-                self._evidence.add(rows)
-
         async def keep() -> None:
             while True:
                 await asyncio.sleep(_KEEP_EVERY)
-                keep_now()
+                self._keep()
                 self._progress(done + finished, wanted)
 
         async def work(worker: int) -> None:
@@ -276,8 +272,14 @@ class Asker:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
-            keep_now()
+            self._keep()
             self._progress(done + finished, wanted)
+
+    def _keep(self) -> None:
+        """What came goes into the evidence: every 16 answers, and 20 times a second."""
+        rows, self._fresh = self._fresh, []
+        if rows:
+            self._evidence.add(rows)
 
     async def _converse(
         self, session: aiohttp.ClientSession, each: Conversation, pace: Pace, worker: int
@@ -294,6 +296,8 @@ class Asker:
                 if row is None:
                     return []
                 self._fresh.append(row)
+                if len(self._fresh) >= _KEEP_MANY:
+                    self._keep()
             rows.append(row)
             if row.text is None:
                 break

@@ -218,7 +218,8 @@ list(EndpointSubject(endpoint, evidence=Path(sys.argv[2])).respond(requests(*[f"
 """
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [10])
 def test_killed_again_and_again_it_loses_and_doubles_nothing(tmp_path, times):
     root = Path(__file__).parents[2]
     with stub_endpoint(delay=0.02) as stub:
