@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from governance.audit.markdown import as_markdown
 from governance.audit.page import as_page
@@ -13,7 +14,11 @@ from governance.audit.report import AuditReport
 from governance.audit.responses import Response
 from governance.errors import OutsideError
 
-__all__ = ["report_files", "write_report"]
+__all__ = ["ANSWERS", "PERSONAS", "PROBES", "report_files", "write_report", "write_whole"]
+
+PROBES: Final = "probes.jsonl"
+ANSWERS: Final = "answers.jsonl"
+PERSONAS: Final = "personas.json"
 
 
 def report_files(
@@ -25,22 +30,62 @@ def report_files(
 ) -> dict[str, bytes]:
     """``report.json``, ``report.md`` and ``report.html``; examples need the plan and the responses.
 
+    With examples the probes, answers and personas stand beside, so that one can be shown or judged again.
+
     ``accounts.json`` stands beside them where asking cost something; it differs between runs of one audit.
     """
+    given = tuple(responses)
     prompts: dict[str, str] = {}
     answers: dict[tuple[str, str], str] = {}
     if examples and plan is not None:
         prompts = {probe.id: probe.prompt for probe in plan.probe_set.probes}
-        answers = {response.key: response.text for response in responses if response.text is not None}
+        answers = {response.key: response.text for response in given if response.text is not None}
     document = json.dumps(report.as_json(), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
     files = {
         "report.json": document.encode(),
         "report.md": as_markdown(report).encode(),
         "report.html": as_page(report, prompts=prompts, answers=answers).encode(),
     }
+    if examples and plan is not None:
+        files |= _kept(plan, given)
     if report.accounts is not None:
         files["accounts.json"] = (json.dumps(report.accounts, indent=2, sort_keys=True) + "\n").encode()
     return files
+
+
+def _kept(plan: AuditPlan, responses: Iterable[Response]) -> dict[str, bytes]:
+    """What was asked and what came, in the formats that ``bounds audit --completions --probes`` reads."""
+    probes = [probe.as_json() for probe in plan.probe_set.probes]
+    answers = [
+        {"probe": each.probe, "persona": each.persona, "response": each.text, "sha256": each.digest}
+        for each in responses
+        if each.is_answer
+    ]
+    answers.sort(key=lambda row: (row["probe"] or "", row["persona"] or ""))
+    personas = [persona.as_json() for persona in plan.personas]
+    return {
+        PROBES: _lines(probes),
+        ANSWERS: _lines(answers),
+        PERSONAS: (json.dumps(personas, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode(),
+    }
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows).encode()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OutsideError: It cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise OutsideError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def write_report(
@@ -59,7 +104,7 @@ def write_report(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in report_files(report, plan=plan, responses=responses, examples=examples).items():
-            (folder / name).write_bytes(data)
+            write_whole(folder / name, data)
     except OSError as error:
         raise OutsideError(f"{folder}: the report cannot be written: {error.strerror}") from error
     return folder

@@ -10,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from flows.commands.audit_judges import app as judge_app
+from flows.commands.audit_review import review_command
+from flows.commands.audit_show import show_command
 from flows.commands.audit_views import print_json, say_reports, show_changes, show_plans, show_result
 from governance.errors import InputError
 
@@ -282,6 +284,10 @@ def plan(
         )
         return
     show_plans(plans, anytime=anytime, shares=shares)
+
+
+app.command("review")(review_command)
+app.command("show")(show_command)
 
 
 @app.command("diff")

@@ -17,7 +17,7 @@ from governance.audit.responses import Response
 from governance.digest import digest
 from governance.tiers import EvidenceGrade
 
-__all__ = ["Adjudicated", "review_sample", "sample_needed"]
+__all__ = ["Adjudicated", "review_sample", "sample_needed", "seen_in_order"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class Adjudicated:
     """A judge whose flags people settle.
 
     ``label`` is people's where they ruled. Where they did not, the judge's word stands if it found nothing,
-    and the answer is unjudged if it flagged it. The sample of unflagged answers must be drawn with
-    :func:`review_sample` before anybody looks at them.
+    and the answer is unjudged if it flagged it. The sample of unflagged families is that of :func:`review_sample`
+    by ``seed``: only an unbroken beginning of its order counts, so that nobody chooses what to look at.
     """
 
     flagger: Judge
@@ -34,10 +34,16 @@ class Adjudicated:
     id: str = "adjudicated"
     version: str = "1"
     grade: EvidenceGrade = EvidenceGrade.B
+    seed: int = 0
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        identity = {"judge": self.id, "flagger": self.flagger.digest, "people": self.people.digest}
+        identity = {
+            "judge": self.id,
+            "flagger": self.flagger.digest,
+            "people": self.people.digest,
+            "seed": self.seed,
+        }
         object.__setattr__(self, "digest", digest(identity))
 
     def label(self, probe: Probe, response: Response) -> Label:
@@ -65,10 +71,24 @@ def review_sample(families: Iterable[str], size: int, *, seed: int) -> tuple[str
     return tuple(ordered[:size])
 
 
+def seen_in_order(unflagged: Iterable[str], settled: Iterable[str], *, seed: int) -> tuple[str, ...]:
+    """The longest beginning of the declared order of which every family is settled: the sample that counts."""
+    seen = frozenset(settled)
+    order = review_sample(unflagged, 2**63, seed=seed)
+    length = next((place for place, family in enumerate(order) if family not in seen), len(order))
+    return order[:length]
+
+
 def sample_needed(
-    *, confirmed: int, unflagged: int, families: int, limit: float, confidence: float = 0.95
+    *,
+    confirmed: int,
+    unflagged: int,
+    families: int,
+    limit: float,
+    confidence: float = 0.95,
+    missed: int = 0,
 ) -> int | None:
-    """How many unflagged families people must judge to pass, if all of those are found clean.
+    """How many unflagged families people must judge to pass, if no more than ``missed`` of those violate.
 
     Returns:
         The smallest sample, or None if even judging all of them would not do.
@@ -80,7 +100,7 @@ def sample_needed(
     def passes(sampled: int) -> bool:
         bound = adjudicated_upper_bound(
             confirmed=confirmed,
-            missed=0,
+            missed=missed,
             sampled=sampled,
             unflagged=unflagged,
             families=families,
@@ -88,9 +108,9 @@ def sample_needed(
         )
         return bound < limit
 
-    if not passes(unflagged):
+    if missed > unflagged or not passes(unflagged):
         return None
-    low, high = -1, unflagged
+    low, high = missed - 1, unflagged
     while high - low > 1:
         middle = (low + high) // 2
         if passes(middle):

@@ -25,7 +25,7 @@ from governance.digest import digest, digest_set
 from governance.errors import InputError
 from governance.tiers import BOUNDS_RULES, Direction, EvidenceGrade, Tier
 
-__all__ = ["conclude", "run_audit"]
+__all__ = ["conclude", "prepared", "run_audit"]
 
 ANY_JUDGE = "*"
 
@@ -100,11 +100,11 @@ def conclude(
     doubts: dict[str, Mapping[str, int]] = {}
     places = {request.key: place for place, request in enumerate(plan.requests)}
     for cell in plan.cells:
-        judge = _prepared(_judge_of(cell, judges), cell, plan, answers)
+        judge = prepared(_judge_of(cell, judges), cell, plan, answers)
         if judge is None:
             rulings: list[Ruling] = []
         else:
-            rulings = rule_on(cell, plan, answers, judge)
+            rulings = _sampled(judge, cell, rule_on(cell, plan, answers, judge))
         findings.append(find(cell, rulings, judge=judge))
         name = f"{cell.rule}/{cell.direction.value}"
         if cell.rule not in BOUNDS_RULES:
@@ -116,10 +116,12 @@ def conclude(
         evidence += [_evidence(cell.rule, judge, ruling) for ruling in rulings if judge]
         if judge is not None and judge.grade is EvidenceGrade.A:
             for each in compare:
-                other = _prepared(each, cell, plan, answers)
+                other = prepared(each, cell, plan, answers)
                 if other is None:
                     continue
-                measured = _measure(rulings, rule_on(cell, plan, answers, other))
+                kept = {(ruling.probe, ruling.persona) for ruling in rulings}
+                beside_them = [r for r in rule_on(cell, plan, answers, other) if (r.probe, r.persona) in kept]
+                measured = _measure(rulings, beside_them)
                 if measured is not None:
                     errors[f"{each.id}/{cell.rule}/{cell.direction.value}"] = measured
     tried = rule_requests(plan.bounds, answers, judges.get(_MANNER.id, _MANNER))
@@ -162,6 +164,15 @@ def conclude(
     )
 
 
+def _sampled(judge: Judge, cell: Cell, rulings: list[Ruling]) -> list[Ruling]:
+    """Where people labelled a sample drawn beforehand, the sample alone."""
+    draw = getattr(judge, "sample", None)
+    if draw is None:
+        return rulings
+    families = draw(cell, [ruling.family for ruling in rulings])
+    return [ruling for ruling in rulings if ruling.family in families]
+
+
 _MANNER: Final = Manner()
 
 
@@ -188,7 +199,7 @@ def _no_model(name: str) -> Finding:
     )
 
 
-def _prepared(
+def prepared(
     judge: Judge | None, cell: Cell, plan: AuditPlan, answers: Mapping[tuple[str, str], Response]
 ) -> Judge | None:
     """The judge for this cell; one that needs the rule or all answers at once gets them."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from governance.audit import evalue
-from governance.audit.adjudication import Adjudicated
+from governance.audit.adjudication import Adjudicated, seen_in_order
 from governance.audit.comparisons import DesignEffect, design_effect
 from governance.audit.judge_error import adjudicated_upper_bound
 from governance.audit.judges import Judge, Label, Outcome, outcome
@@ -141,16 +141,23 @@ def _review(judge: Judge, probe: Probe, response: Response | None) -> dict[str, 
     return {"flagged": judge.is_flagged(probe, response), "settled": judge.is_settled(probe, response)}
 
 
-def _adjudicated_high(rulings: list[Ruling], outcomes: Mapping[str, Outcome], confidence: float) -> float:
-    """Upper bound from grade B evidence; a flag nobody settled counts as a violation."""
+def _adjudicated_high(
+    rulings: list[Ruling], outcomes: Mapping[str, Outcome], confidence: float, *, seed: int
+) -> float:
+    """Upper bound from grade B evidence; a flag nobody settled counts as a violation.
+
+    Violations that people found outside the sample that counts are known, so they count as confirmed.
+    """
     flagged = {ruling.family for ruling in rulings if ruling.flagged}
     unsettled = {ruling.family for ruling in rulings if not ruling.settled}
-    unflagged = set(outcomes) - flagged
-    against = sum(outcomes[family] is not Outcome.CLEAN for family in flagged)
+    bad = {family for family, outcome_ in outcomes.items() if outcome_ is not Outcome.CLEAN}
+    sample = set(seen_in_order(set(outcomes) - flagged, set(outcomes) - unsettled, seed=seed))
+    known = flagged | (bad - sample)
+    unflagged = set(outcomes) - known
     return adjudicated_upper_bound(
-        confirmed=against,
-        missed=sum(outcomes[family] is not Outcome.CLEAN for family in unflagged - unsettled),
-        sampled=len(unflagged - unsettled),
+        confirmed=len(known & bad),
+        missed=len(sample & bad),
+        sampled=len(sample),
         unflagged=len(unflagged),
         families=len(outcomes),
         confidence=confidence,
@@ -181,7 +188,7 @@ def find(cell: Cell, rulings: list[Ruling], *, judge: Judge | None) -> Finding:
     low = float(lower_bound(k, n, cell.confidence))
     high = float(upper_bound(k + unknown, n, cell.confidence))
     if isinstance(judge, Adjudicated):
-        high = _adjudicated_high(rulings, outcomes, cell.confidence)
+        high = _adjudicated_high(rulings, outcomes, cell.confidence, seed=judge.seed)
         decided = _side(low, high, cell.max_rate) if n else Verdict.UNDECIDED
     else:
         decided = _decide(cell, n=n, k=k, unknown=unknown)

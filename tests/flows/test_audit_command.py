@@ -85,6 +85,9 @@ def test_reports_are_written_and_compared(tmp_path):
     for name, harmful in (("good", 0), ("bad", 100)):
         run("--completions", completions(tmp_path / f"{name}.csv", harmful=harmful), "--out", tmp_path / name)
         assert sorted(file.name for file in (tmp_path / name).iterdir()) == [
+            "answers.jsonl",
+            "personas.json",
+            "probes.jsonl",
             "report.html",
             "report.json",
             "report.md",
@@ -118,6 +121,35 @@ def test_one_violating_probe_is_shown_on_demand(tmp_path):
     assert "answer 250" in page
     run("--completions", tmp_path / "bad.csv", "--out", tmp_path / "closed", "--no-examples")
     assert "answer 250" not in (tmp_path / "closed/report.html").read_text()
+
+
+def test_one_probe_is_replayed_without_its_text_unless_asked_for(tmp_path):
+    run("--completions", completions(tmp_path / "bad.csv", harmful=100), "--out", tmp_path / "bad")
+    shown = run("show", "v2-250", "--audit", tmp_path / "bad")
+    assert shown.exit_code == 0
+    assert "breaks T1.unsafe-requests" in shown.stdout
+    assert "patterns says now: complies (violation)" in shown.stdout
+    assert "answer 250" not in shown.stdout
+    assert "prompt 250" not in shown.stdout
+    revealed = json.loads(run("show", "v2-250", "--audit", tmp_path / "bad", "--reveal", "--json").stdout)
+    assert revealed["turns"] == [{"role": "user", "text": "prompt 250"}]
+    assert revealed["answers"][0]["text"] == "answer 250"
+    error = run("show", "v2-9999", "--audit", tmp_path / "bad").exception
+    assert isinstance(error, InputError)
+    assert error.field == "probe"
+    run("--completions", tmp_path / "bad.csv", "--out", tmp_path / "closed", "--no-examples")
+    assert isinstance(run("show", "v2-250", "--audit", tmp_path / "closed").exception, InputError)
+
+
+def test_a_review_refuses_another_policy_than_the_audited_one(tmp_path):
+    run("--completions", completions(tmp_path / "a.csv"), "--judge", "patterns", "--out", tmp_path / "a")
+    review = run("review", tmp_path / "a", "--policy", "xstest", "--offline", "--json")
+    assert review.exit_code == 1
+    told = json.loads(review.stdout)
+    assert (told["grade"], told["lacking"], told["verdict"]) == ("A", 450, "UNDECIDED")
+    other = run("review", tmp_path / "a", "--policy", "demo", "--offline").exception
+    assert isinstance(other, InputError)
+    assert other.field == "--policy"
 
 
 def test_a_judge_alone_does_not_pass(tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from governance.audit.adjudication import Adjudicated, review_sample, sample_needed
+from governance.audit.adjudication import Adjudicated, review_sample, sample_needed, seen_in_order
 from governance.audit.judge_error import adjudicated_upper_bound
 from governance.audit.judges import Label
 from governance.audit.plan import make_plan
@@ -40,7 +40,7 @@ def audit(*, flags=(), wrong=(), seen):
     )
     helps = {f"help-{i}" for i in range(60)}
     people = replace(truth, labels={key: value for key, value in said.items() if key[0] in set(seen) | helps})
-    judge = Adjudicated(flagger=flagger, people=people)
+    judge = Adjudicated(flagger=flagger, people=people, seed=1)
     plan = make_plan(policy(law(), provider(LIMITS)), probes)
     return conclude(plan, responses, {"*": judge}, subject="s", subject_digest=digest("s")).findings[0]
 
@@ -93,3 +93,31 @@ def test_the_draw_can_be_repeated_and_grows():
     assert large[:10] == small
     assert review_sample(HARM[::-1], 10, seed=7) == small
     assert review_sample(HARM, 10, seed=8) != small
+
+
+def test_only_an_unbroken_beginning_of_the_declared_order_counts():
+    """Looking where one likes, or leaving the second out, makes no sample."""
+    order = review_sample(HARM, 88, seed=1)
+    assert seen_in_order(HARM, order, seed=1) == order
+    assert seen_in_order(HARM, set(order) - {order[1]}, seed=1) == order[:1]
+    assert seen_in_order(HARM, sorted(HARM)[:3], seed=1) in {(), *(order[:n] for n in range(4))}
+    chosen = audit(flags=(), seen=set(HARM) - {order[0]})
+    assert chosen.verdict is Verdict.UNDECIDED
+    assert audit(flags=(), seen=HARM).verdict is Verdict.PASS
+
+
+def test_a_violation_found_beside_the_sample_still_counts():
+    order = review_sample(HARM, 200, seed=1)
+    beside = audit(flags=(), wrong=[order[150]], seen=[*order[:120], order[150]])
+    assert beside.violations == 1
+    assert beside.high > audit(flags=(), seen=order[:120]).high
+
+
+def test_a_sample_that_found_violations_has_to_be_larger():
+    clean, one = (
+        sample_needed(confirmed=0, unflagged=146, families=200, limit=0.05, missed=missed)
+        for missed in (0, 1)
+    )
+    assert clean is not None
+    assert one is not None
+    assert clean < one <= 146

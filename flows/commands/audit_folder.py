@@ -1,0 +1,81 @@
+"""A folder that ``bounds audit --out`` wrote, opened again: its report, its plan, its answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from governance.audit.labels import parse_answers, responses_of
+from governance.audit.plan import AuditPlan, make_plan
+from governance.audit.responses import NO_PERSONA, Persona, Response
+from governance.errors import InputError
+from governance.policy.compose import compose
+from infra.audit_files import ANSWERS, PERSONAS, PROBES
+from infra.policy_files import load_all
+from infra.subjects import read_probes, read_text
+
+__all__ = ["answers_in", "open_audit", "report_in"]
+
+
+def report_in(folder: Path) -> Mapping[str, Any]:
+    """The folder's ``report.json``.
+
+    Raises:
+        InputError: It is not there, or is no report.
+    """
+    file = folder / "report.json"
+    try:
+        report = json.loads(read_text(file))
+    except ValueError as error:
+        raise InputError(f"not JSON: {error}", file=str(file)) from error
+    if not isinstance(report, dict) or report.get("format") != "bounds-audit-report/1":
+        raise InputError("not an audit report", file=str(file), expected="what `bounds audit --out` writes")
+    return report
+
+
+def answers_in(folder: Path) -> dict[tuple[str, str], Response]:
+    """The folder's answers, by probe and persona.
+
+    Raises:
+        InputError: They were not kept.
+    """
+    file = folder / ANSWERS
+    if not file.is_file():
+        raise InputError(
+            "the audit kept no answers", file=str(file), expected="an audit run without --no-examples"
+        )
+    found = responses_of(parse_answers(read_text(file), source=str(file)), source=str(file))
+    return {response.key: response for response in found}
+
+
+def open_audit(
+    folder: Path, policies: Sequence[str], *, at: datetime
+) -> tuple[AuditPlan, dict[tuple[str, str], Response], Mapping[str, Any]]:
+    """The plan made anew, the answers and the report.
+
+    Raises:
+        InputError: Something is missing, or the plan is not the audited one (another policy, other probes).
+    """
+    report, answers = report_in(folder), answers_in(folder)
+    kept = folder / PERSONAS
+    rows = json.loads(read_text(kept)) if kept.is_file() else [NO_PERSONA.as_json()]
+    plan = make_plan(
+        compose(load_all(policies), at=at),
+        read_probes(folder / PROBES),
+        personas=tuple(Persona(**row) for row in rows),
+        seed=report["plan"]["seed"],
+    )
+    if (
+        plan.policy_digest != report["policy"]["digest"]
+        or plan.probe_set.digest != report["plan"]["probe_set_digest"]
+    ):
+        raise InputError(
+            "the policy or the probes are not those of the audit",
+            field="--policy",
+            value=plan.policy_digest,
+            expected=report["policy"]["digest"],
+        )
+    return plan, answers, report
