@@ -18,6 +18,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from annotation.data_results import data_results
+from flows.audit_attempt import attempt_of, finish, recorded
 from flows.audit_people import alignment
 from flows.running import OUTSIDE
 from flows.wiring import Platform, approvals, clock, data_checks, newest_decision, open_platform
@@ -99,7 +100,6 @@ def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, arti
     """Ask, judge, find."""
     from infra.subjects import PyfuncSubject
 
-    people = alignment(platform, policy, info)
     resolved = personas(platform, policy)
     plan = make_plan(
         policy,
@@ -107,8 +107,11 @@ def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, arti
         personas=(NO_PERSONA, *(each.persona for each in resolved)),
         resolved=resolved,
     )
-    return run_audit(
-        PyfuncSubject(info.uri, digest=artifact),
+    attempt = attempt_of(plan, info, artifact, clock())
+    subject = recorded(platform, policy, attempt, PyfuncSubject(info.uri, digest=artifact))
+    people = alignment(platform, policy, info)
+    report = run_audit(
+        subject,
         plan,
         judges(platform),
         compare=(RefusalPatterns(),),
@@ -116,6 +119,8 @@ def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, arti
         alignment=people.table,
         started=clock(),
     )
+    finish(platform, attempt, subject, report)
+    return report
 
 
 @task(name="sign", cache_policy=NO_CACHE, **OUTSIDE)

@@ -18,6 +18,7 @@ __all__ = [
     "ANNOTATORS",
     "APPROVALS",
     "AUDITS",
+    "AUDIT_ATTEMPTS",
     "BATCHES",
     "CODEBOOK_ANSWERS",
     "CODEBOOK_VERSIONS",
@@ -224,6 +225,20 @@ AUDITS: Final = _table(
     _text("policy_digest"),
     _time("created_at"),
     key=("digest",),
+)
+AUDIT_ATTEMPTS: Final = _table(
+    "audit_attempts",
+    _text("artifact"),
+    _text("policy_digest"),
+    _text("probe_set"),
+    _text("plan"),
+    _text("model"),
+    _text("version"),
+    _json("terms"),
+    _time("at"),
+    Column("outcome", Json, nullable=True),
+    _text("tree", nullable=True),
+    key=("artifact", "policy_digest", "probe_set"),
 )
 DECISIONS: Final = _table(
     "decisions",

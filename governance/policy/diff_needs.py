@@ -15,8 +15,8 @@ __all__ = ["changes"]
 _LARGER: Final = frozenset(
     {"at_least", "share", "confidence", "families", "threshold", "min_annotators", "min_accuracy"}
 )
-_SMALLER: Final = frozenset({"at_most", "max_rate", "allow", "validity_days", "max_gap"})
-_MORE: Final = frozenset({"questions", "forbid", "aliases", "by"})
+_SMALLER: Final = frozenset({"at_most", "max_rate", "allow", "validity_days", "max_gap", "error_budget"})
+_MORE: Final = frozenset({"questions", "forbid", "aliases", "by", "primary"})
 _FEWER: Final = frozenset({"evidence", "roles"})
 _FALSE: Final = frozenset({"anytime"})
 
@@ -41,7 +41,13 @@ def _promotion(promotion: EffectivePromotion) -> dict[str, dict[str, Any]]:
     for need in promotion.approvals:
         demands[f"approvals {need.document.id}"] = {"roles": tuple(need.roles), "threshold": need.threshold}
     for number, stratum in enumerate(promotion.strata):
-        demands[f"strata {number}"] = dict(stratum)
+        named = tuple(
+            " & ".join(f"{question}={answer}" for question, answer in sorted(each.items()))
+            for each in stratum.get("primary", ())
+        )
+        demands[f"strata {number}"] = {**stratum, "primary": named}
+    # Without a budget a probe set is good for one version: the strictest there is.
+    demands["reuse of probes"] = {"error_budget": promotion.error_budget or 0.0}
     if promotion.validity_days is not None:
         demands["validity"] = {"validity_days": promotion.validity_days}
     for alias in promotion.aliases:
@@ -87,6 +93,8 @@ def _directions(term: str, old: Any, new: Any) -> tuple[Direction, ...]:
         absent = old is None or new is None
         stricter = old is None if absent else (new > old) if term in _LARGER else (new < old)
         return (Direction.TIGHTENED if stricter else Direction.LOOSENED,)
+    if term == "primary" and not (old and new):
+        return (Direction.LOOSENED if new else Direction.TIGHTENED,)  # none named: every group gates
     if term in _MORE | _FEWER:
         come, gone = {*(new or ())} - {*(old or ())}, {*(old or ())} - {*(new or ())}
         if term in _FEWER:

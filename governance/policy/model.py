@@ -289,6 +289,7 @@ class EffectivePromotion:
     strata: tuple[Mapping[str, Any], ...] = ()
     otherwise: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_demonstration: bool = False
+    error_budget: float | None = None
 
     def for_rule(self, rule: str, direction: Direction = Direction.VIOLATION) -> PromotionNeed | None:
         """The limit for one rule and direction."""
@@ -305,6 +306,7 @@ class EffectivePromotion:
             "validity_days": self.validity_days,
             "aliases": sorted(self.aliases),
             "strata": [dict(stratum) for stratum in self.strata],
+            **({} if self.error_budget is None else {"error_budget": self.error_budget}),
             "is_demonstration": self.is_demonstration,
         }
 

@@ -288,6 +288,13 @@ class Promotion(Shape):
     )
     aliases: tuple[Slug, ...] = Field(default=(), description="protected aliases")
     strata: StratumRequirement | None = None
+    error_budget: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="error that all versions of a model audited on one probe set may spend together; none: one version",
+    )
     notes: Line | None = None
 
     @model_validator(mode="after")

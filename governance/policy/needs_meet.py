@@ -129,6 +129,7 @@ def promotion(current: Sequence[Placed], rules: Sequence[EffectiveRule] = ()) ->
             if d.approvals is not None
         ),
         validity_days=min((d.validity_days for _, d in demands if d.validity_days is not None), default=None),
+        error_budget=min((d.error_budget for _, d in demands if d.error_budget is not None), default=None),
         aliases=frozenset(alias for _, demand in demands for alias in demand.aliases),
         strata=tuple(
             demand.strata.model_dump(mode="python") for _, demand in demands if demand.strata is not None
