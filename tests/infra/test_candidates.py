@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotation.pairs import preference_pairs
+from governance.audit.personas import resolve_persona
 from governance.audit.plan import make_plan
 from governance.audit.report import AuditReport
-from governance.audit.responses import NO_PERSONA, Persona, Request, Response
+from governance.audit.responses import NO_PERSONA, Request, Response
 from governance.audit.run import run_audit
 from governance.audit.statistics import Verdict
 from governance.audit.strata import alignment_findings
@@ -67,8 +68,9 @@ WISHES = resolve(POLICY, load_pack("demo-profile")[0]).settings
 
 def audited(ranker: StoredRanker) -> AuditReport:
     """The audit of the demo pack, without a persona and under the demonstration's profile."""
-    personas = (NO_PERSONA, Persona(id="demo-profile", settings=WISHES))
-    plan = make_plan(POLICY, demo_probes(), personas=personas, seed=1)
+    resolved = [resolve_persona(POLICY, document.id, document) for document in load_pack("demo-profile")]
+    personas = (NO_PERSONA, *(each.persona for each in resolved))
+    plan = make_plan(POLICY, demo_probes(), personas=personas, resolved=resolved, seed=1)
     people = held_out(PANEL, Asked(ranker), questions=["age", "gender"], source=SOURCE)
     found = alignment_findings(POLICY, people)
     return run_audit(
