@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "policy": ("policy", "app", "Check, diff, resolve, explain and test policies."),
     "keys": ("keys", "app", "Make, list and take back API keys of the policy service."),
     "import": ("importing", "app", "Import items and judgements from files."),
+    "annotators": ("annotators", "app", "Invite the people of the portal, and see how far they are."),
     "collect": ("way", "collect", "Pull judgements from every source of a site."),
     "validate": ("way", "validate", "Check what was collected; accept or quarantine each row."),
     "release": ("release", "app", "Build a release; compare two; find contradictions in one."),

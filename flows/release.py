@@ -15,11 +15,13 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from annotation.release import AlignmentTarget, Release, build_release
-from annotation.release_inputs import Batch
+from annotation.release_inputs import Batch, LiveConsents
+from annotation.release_policy import release_terms
 from flows.running import OUTSIDE
 from flows.wiring import Platform, clock, open_platform
 from governance.errors import InputError, RefusedError
 from infra import ledger
+from infra.consents import live_consents
 
 __all__ = ["release"]
 
@@ -35,9 +37,17 @@ def build(
         Batch.from_files(batch, {name: platform.store.get_file("batches", batch, name) for name in _FILES})
         for batch in batches
     ]
+    policy = platform.policy(clock())
+    purpose = release_terms(policy).consent_purpose
+    consents = None
+    if purpose is not None:
+        # As they stand now, not as they stood when the batches were made.
+        live = {row["consent"] for row in live_consents(platform.db) if row["purpose"] == purpose}
+        consents = LiveConsents(purpose=purpose, live=frozenset(live))
     return build_release(
         read,
-        policy=platform.policy(clock()),
+        policy=policy,
+        consents=consents,
         alignment_target=target,
         as_of=as_of,
         seed=seed,

@@ -17,7 +17,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from annotation.checks import Check, check_json
-from annotation.facts import PRESENTATIONS
+from annotation.facts import CONSENTS, PRESENTATIONS
 from annotation.quarantine import validate_batch
 from annotation.records import ITEMS, PROFILES, table
 from annotation.staging import stage_events
@@ -26,7 +26,8 @@ from flows.running import OUTSIDE
 from flows.wiring import Platform, clock, data_checks, open_platform
 from governance.digest import digest
 from governance.errors import InputError
-from infra import catalogue, collected, ledger, people
+from infra import catalogue, collected, ledger
+from infra.consents import live_consents
 from infra.events import events_digest, read_events
 
 __all__ = ["validate"]
@@ -47,7 +48,8 @@ def check(platform: Platform, site: str, checks: tuple[Check, ...]) -> Validated
         table(catalogue.items(platform.db), ITEMS),
         checks=checks,
         presentations=table(shown, PRESENTATIONS),
-        profiles=table(people.profiles(platform.db, site), PROFILES),
+        profiles=table(platform.profiles(site), PROFILES),
+        consents=table(live_consents(platform.db, site), CONSENTS),
     )
 
 
@@ -107,7 +109,8 @@ def _validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
     inputs = digest(
         {
             "events": events_digest(platform.db, site),
-            "profiles": digest(people.profiles(platform.db, site)),
+            "profiles": digest(platform.profiles(site)),
+            "consents": digest(live_consents(platform.db, site)),
             "policy": policy.digest,
             "checks": [check_json(each) for each in checks],
         }

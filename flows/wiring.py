@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from annotation.ports import JudgementSource, ObjectStore
 from governance.errors import OutsideError
@@ -141,14 +141,35 @@ class Platform:
         from infra.label_studio_pull import LabelStudioSource
         from infra.simulated_panel import enrolled
 
+        portal = self._portal_source(site)
         server = self.label_studio(site)
         if server is None:
-            return []
+            return portal
         shown = {row.presentation: asdict(row) for row in catalogue.presentations(self.db, site)}
         items = {
             row["item"]: row for row in catalogue.items(self.db, {row["item"] for row in shown.values()})
         }
-        return [LabelStudioSource(server, presentations=shown, items=items, annotators=enrolled(server))]
+        label_studio = LabelStudioSource(
+            server, presentations=shown, items=items, annotators=enrolled(server)
+        )
+        return [label_studio, *portal]
+
+    def _portal_source(self, site: str) -> list[JudgementSource]:
+        from infra.portal_source import PortalSource
+
+        if not self.site(site).key.get_secret_value():
+            return []  # without a key nobody can have been asked there
+        return [PortalSource(self.db, self.keys(site), site)]
+
+    def profiles(self, site: str) -> list[dict[str, Any]]:
+        """What a site's people said about themselves: recorded with imports and panels, or at the portal."""
+        from infra import people
+        from infra.answers import portal_profiles
+
+        recorded = people.profiles(self.db, site)
+        if not self.site(site).key.get_secret_value():
+            return recorded
+        return recorded + portal_profiles(self.db, self.keys(site), site)
 
     def registry(self) -> Registry:
         """The model registry; MLflow's own functions in this process use the same server from now on."""

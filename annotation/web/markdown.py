@@ -33,6 +33,7 @@ def render(text: str) -> Markup:
     """``text`` as HTML of paragraphs, lists, tables, quotes and code; nothing in it is active."""
     tokens = _PARSER.parse(text[:_LONGEST])
     for token in tokens:
+        token.info = ""  # a stranger's word for a class of ours
         if token.children:
             token.children = _addresses(token.children)
     return Markup(_PARSER.renderer.render(tokens, _PARSER.options, {}))  # noqa: S704 - every token is escaped

@@ -1,5 +1,6 @@
 """People and items of a portal for the tests: small, all made up, all marked as simulated."""
 
+import hashlib
 import re
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -21,12 +22,13 @@ from tests.support.platform import NOW, import_record
 TEXT = {"id": "test", "version": "1.0.0", "purposes": ["collection", "training"]}
 
 
-def items(db, count=3, *, candidates=2, kind="pairwise", site="main", prefix="q", topic=None):
+def items(db, count=3, *, candidates=2, kind="pairwise", site="main", prefix="q", topic=None, words=""):
     rows = [
         make_item(
-            prompt=[{"role": "user", "content": f"Question {prefix}{number}"}],
+            prompt=[{"role": "user", "content": f"Question {prefix}{number} {words}".strip()}],
             candidates=[
-                (f"model-{each}", f"answer {each} to {prefix}{number}") for each in range(candidates)
+                (f"model-{each}", f"answer {each} to {prefix}{number} {words}".strip())
+                for each in range(candidates)
             ],
             language="en",
             topic=topic,
@@ -38,7 +40,11 @@ def items(db, count=3, *, candidates=2, kind="pairwise", site="main", prefix="q"
         for number in range(count)
     ]
     catalogue.add_items(
-        db, rows, import_record(file_digest=f"sha256:{prefix:0>64}", read=1, imported=1, refused=0)
+        db,
+        rows,
+        import_record(
+            file_digest="sha256:" + hashlib.sha256(prefix.encode()).hexdigest(), read=1, imported=1, refused=0
+        ),
     )
     add_portal_items(db, site, [row["item"] for row in rows], kind=kind)
     return rows
@@ -56,6 +62,11 @@ def assigner(db, *, overlap=2, site="main", hold=timedelta(minutes=30)):
     return PlainAssigner(
         db, SiteSettings(id=site, portal_overlap=overlap), policy=lambda _: "sha256:" + "5" * 64, hold=hold
     )
+
+
+def keys_at(home):
+    """The keys of the site that :class:`Site` makes."""
+    return PersonKeys(home / "person-keys" / "main", b"secret of the site")
 
 
 def keys(folder):
@@ -84,7 +95,7 @@ class Site:
         )
         self.clock = clock or Clock()
         self.db = db or Database(f"sqlite:///{folder / 'platform.db'}", now=NOW)
-        self.keys = open_person_keys(self.settings, "main")
+        self.keys = open_person_keys(self.settings, self.settings.sites[0].id)
         self.app = create_app(
             self.settings,
             counts=dict,

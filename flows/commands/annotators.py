@@ -1,0 +1,187 @@
+"""``bounds annotators``: invite the people of the portal, see how far they are, say what they are asked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import secrets
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from governance.errors import InputError
+
+if TYPE_CHECKING:
+    from infra.database import Database
+    from infra.settings import Settings
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Invite the people of the portal, and see how far they are.")
+
+Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
+Site = Annotated[str | None, typer.Option(help="The site; the first by default.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+_MOST_DAYS = 366
+
+
+@app.command()
+def invite(
+    contact: Annotated[
+        list[str] | None,
+        typer.Argument(help="Addresses of people; each gets a personal link.", metavar="CONTACT…"),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A CSV file with a column contact, and name if you like.")
+    ] = None,
+    locale: Annotated[str, typer.Option(help="Language that the person reads first.")] = "en",
+    days: Annotated[int, typer.Option(help="Days for which the link works.", min=1, max=_MOST_DAYS)] = 30,
+    home: Home = None,
+    site: Site = None,
+    *,
+    simulated: Annotated[bool, typer.Option("--simulated", help="Programs that play people.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make personal links. They are printed this once; only their hashes are kept.
+
+    Names and addresses go to the site's identity database and nowhere else. An address that was invited before
+    keeps its pseudonym and gets a new link.
+    """
+    from infra import enrolment
+    from infra.identity import open_identity
+
+    people = _people(contact or [], file)
+    settings, db, now = _open(home)
+    where = site or settings.sites[0].id
+    made = []
+    with db, open_identity(settings, where, now=now) as identities:
+        for address, name in people:
+            fresh = identities.annotator_of(address) or "a-" + secrets.token_hex(8)
+            annotator = identities.add(fresh, contact=address, name=name, now=now)
+            who = enrolment.enrol(db, where, annotator, locale=locale, simulated=simulated, now=now)
+            token = enrolment.invite(db, who, life=timedelta(days=days), now=now)
+            link = f"{(settings.web_url or '').rstrip('/')}/join/{token}"
+            made.append({"contact": address, "annotator": annotator, "link": link})
+    if as_json:
+        typer.echo(json.dumps({"site": where, "invitations": made}))
+        return
+    for one in made:
+        typer.echo(f"{one['contact']}  {one['link']}")
+    if not settings.web_url:
+        typer.echo("put the portal's address before each link: none is set (web_url)", err=True)
+
+
+@app.command("list")
+def list_people(home: Home = None, site: Site = None, as_json: Json = False) -> None:
+    """Everybody of a site by pseudonym: how far they are, and how much they judged. No names."""
+    from infra import enrolment
+
+    settings, db, _ = _open(home)
+    with db:
+        found = enrolment.overview(db, site or settings.sites[0].id)
+    if as_json:
+        rows = [{**asdict(one), "invited_at": one.invited_at.isoformat()} for one in found]
+        typer.echo(json.dumps({"annotators": rows}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("annotator", "invited", "language", "so far", "judgements"):
+        table.add_column(name, justify="right" if name == "judgements" else "left")
+    for one in found:
+        name = f"{one.annotator} (simulated)" if one.simulated else one.annotator
+        table.add_row(name, f"{one.invited_at:%Y-%m-%d}", one.locale, _so_far(one), str(one.judgements))
+    Console().print(table if found else "nobody was invited yet")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="The file to write, readable by you only.")],
+    home: Home = None,
+    site: Site = None,
+) -> None:
+    """Write codebook answers and consents of a site by pseudonym, as JSON. Own words and names are not in it."""
+    from infra.answers import portal_profiles
+    from infra.consents import live_consents
+    from infra.person_keys import open_person_keys
+    from infra.stack.secrets import write_private
+
+    settings, db, _ = _open(home)
+    where = site or settings.sites[0].id
+    with db:
+        held = {
+            "format": "bounds.annotators/1",
+            "site": where,
+            "profiles": portal_profiles(db, open_person_keys(settings, where), where),
+            "consents": live_consents(db, where),
+        }
+    write_private(out, json.dumps(held, indent=1) + "\n")
+    typer.echo(f"{len({row['annotator'] for row in held['profiles']})} people written to {out}")  # type: ignore[index]
+
+
+@app.command()
+def ask(
+    kind: Annotated[
+        Literal["pairwise", "rating", "ranking", "attributes"],
+        typer.Argument(help="How the items are judged."),
+    ],
+    origin: Annotated[str | None, typer.Option(help="Only items of this data set.")] = None,
+    most: Annotated[int | None, typer.Option(help="At most so many items.", min=1)] = None,
+    home: Home = None,
+    site: Site = None,
+) -> None:
+    """Put imported items before the people of the site's portal. An item already there keeps its form."""
+    from infra import catalogue
+    from infra.reservations import add_portal_items
+
+    settings, db, _ = _open(home)
+    where = settings.site(site).id if site else settings.sites[0].id
+    with db:
+        rows = [row for row in catalogue.items(db) if origin in {None, row["origin"]}][:most]
+        if not rows:
+            raise InputError(
+                "no such items", field="--origin", value=origin, expected="run `bounds import` first"
+            )
+        new = add_portal_items(db, where, [row["item"] for row in rows], kind=kind)
+    typer.echo(f"{new} items put before the people of {where} ({len(rows) - new} were there already)")
+
+
+def _open(home: Path | None) -> tuple[Settings, Database, datetime]:
+    from infra.database import open_database
+    from infra.settings import load_settings
+
+    settings, now = load_settings(home), datetime.now(UTC)
+    return settings, open_database(settings, now=now), now
+
+
+def _people(contacts: list[str], file: Path | None) -> list[tuple[str, str | None]]:
+    people: list[tuple[str, str | None]] = [(contact, None) for contact in contacts]
+    if file is not None:
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot be read: {error}", file=str(file), expected="CSV in UTF-8") from error
+        rows = csv.DictReader(text.splitlines())
+        if "contact" not in (rows.fieldnames or ()):
+            raise InputError("no column contact", file=str(file), line=1, expected="contact,name")
+        for number, row in enumerate(rows, start=2):
+            if not (row["contact"] or "").strip():
+                raise InputError("an address is missing", file=str(file), line=number, field="contact")
+            people.append((row["contact"].strip(), (row.get("name") or "").strip() or None))
+    if not people:
+        raise InputError("nobody to invite", field="CONTACT", expected="an address, or --file")
+    return people
+
+
+def _so_far(one: Any) -> str:
+    if one.stopped:
+        return "withdrawn"
+    if one.practised:
+        return "judging"
+    if one.consented:
+        return "consented"
+    return "link opened" if one.used else "invited"
