@@ -75,10 +75,12 @@ def require_own(request: Request) -> None:
     Raises:
         HTTPException: 403, the browser says that another origin sent it.
     """
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    # Under a policy of no referrer browsers send "null" for their own pages too, and say so in Sec-Fetch-Site.
+    is_own = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    if not is_own and not (origin == "null" and site == "same-origin"):
         raise HTTPException(403, "another origin")
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+    if site not in {None, "same-origin", "none"}:
         raise HTTPException(403, "another site")
 
 

@@ -131,7 +131,10 @@ class Portal:
             **context,
         )
         return HTMLResponse(
-            text, status_code=status, headers={"Cache-Control": "no-store", **(headers or {})}
+            text,
+            status_code=status,
+            # Forms need their origin, which browsers withhold where no referrer may be sent at all.
+            headers={"Cache-Control": "no-store", "Referrer-Policy": "same-origin", **(headers or {})},
         )
 
     def message(

@@ -47,7 +47,7 @@ UNNAMED = """
     ) || [...(element.labels ?? [])].map(label => label.textContent).join("") || element.textContent
     || [...element.querySelectorAll("img")].map(image => image.alt).join("");
   const all = selector => [...document.querySelectorAll(selector)];
-  const nameless = all("input, select, button, a, summary, [role=region], [tabindex='0']")
+  const nameless = all("input:not([type=hidden]), select, button, a, summary, [role=region], [tabindex='0']")
     .filter(element => !name(element).trim()).map(element => element.outerHTML.slice(0, 100));
   const ids = all("[id]").map(element => element.id);
   const twice = ids.filter((id, i) => ids.indexOf(id) !== i);
