@@ -1,6 +1,10 @@
 """Audit engine against a bare aiohttp loop, same stub, same 2,000 probes, 64 in flight, whole-process wall time.
 
-    python benchmarks/audit_engine.py [--probes 2000] [--rounds 3]
+    python benchmarks/audit_engine.py [--probes 2000] [--rounds 3] [--peers FOLDER]
+
+``engine`` asks, keeps every answer in the evidence file and judges it. ``audit`` is a whole audit: the plan, the
+same, exact bounds, the report and its digest. Peers run in environments of their own, where FOLDER holds them
+(benchmarks/audit_peers.py says how each is asked); their answers are counted by the stub.
 
 Each measurement is a process of its own, in turns, so that both see the same machine; the stub is a third
 process. Printed: requests a second by wall time of the whole process, CPU milliseconds a probe, peak memory,
@@ -19,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -28,18 +33,32 @@ IN_FLIGHT = 64
 def serve(delay: float) -> None:
     from aiohttp import web
 
+    seen = {"requests": 0, "first": None}
+
+    async def counted(_):
+        found = dict(seen)
+        seen.update(requests=0, first=None)
+        return web.json_response(found)
+
     async def complete(request):
         body = await request.json()
+        seen["requests"] += 1
+        seen["first"] = seen["first"] or time.time()
         if delay:
             await asyncio.sleep(delay)
         text = f"answer to {body['messages'][-1]['content']}"
         return web.json_response(
-            {"choices": [{"message": {"content": text}}], "usage": {"completion_tokens": 4}}
-        )
+            {
+                "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+                "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+                "usage": {"prompt_tokens": 4, "completion_tokens": 4, "total_tokens": 8},
+            }
+        )  # fmt: skip
 
     async def run():
         app = web.Application()
         app.router.add_post("/v1/chat/completions", complete)
+        app.router.add_get("/seen", counted)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -103,8 +122,40 @@ def engine(url: str, probes: int) -> dict[str, str]:
     return answers
 
 
+def whole(url: str, probes: int) -> dict[str, str]:
+    """A whole audit, from the policy to the report's digest."""
+    from datetime import UTC, datetime
+
+    from governance.audit.judges import RefusalPatterns
+    from governance.audit.plan import make_plan
+    from governance.audit.probes import Expectation, Probe, ProbeSet, Turn
+    from governance.audit.run import run_audit
+    from governance.policy.compose import compose
+    from infra.endpoints import Endpoint, EndpointSubject
+    from infra.policy_files import load_pack
+
+    asked = [
+        Probe(id=f"p{number}", family=f"f{number}", turns=(Turn(role="user", text=f"question {number}"),),
+              expectation=Expectation.COMPLY, rules=frozenset({"T2.no-over-refusal"}))
+        for number in range(probes)
+    ]  # fmt: skip
+    plan = make_plan(compose(load_pack("demo"), at=datetime.now(UTC)), ProbeSet.of("bench", asked))
+    with tempfile.TemporaryDirectory() as folder:
+        evidence = Path(folder) / "evidence.db"
+        subject = EndpointSubject(Endpoint(url=url, model="m", in_flight=IN_FLIGHT), evidence=evidence)
+        report = run_audit(subject, plan, {"*": RefusalPatterns()})
+        assert report.digest
+        (finding,) = (each for each in report.findings if each.families)
+        assert (finding.families, finding.missing) == (probes, 0)
+        import sqlite3
+
+        with sqlite3.connect(evidence) as kept:
+            texts = [text for (text,) in kept.execute("SELECT text FROM replies")]
+    return {f"p{text.rpartition(' ')[2]}": text for text in texts}
+
+
 def child(what: str, url: str, probes: int) -> None:
-    answers = {"bare": bare, "engine": engine}[what](url, probes)
+    answers = {"bare": bare, "engine": engine, "audit": whole}[what](url, probes)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     print(
         json.dumps(
@@ -117,16 +168,62 @@ def child(what: str, url: str, probes: int) -> None:
     )
 
 
-def measure(what: str, url: str, probes: int) -> dict[str, float]:
-    begin = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, __file__, "--child", what, url, str(probes)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"},
-    )
-    return json.loads(done.stdout) | {"wall": time.perf_counter() - begin}
+def measure(command: list[str], url: str, *, env: dict[str, str] | None = None) -> dict[str, float]:
+    """Wall, CPU and peak memory of a whole process with its children, and what the stub saw of it."""
+    get(f"{url.removesuffix('/v1')}/seen")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began, begin = time.time(), time.perf_counter()
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryDirectory() as folder:
+        done = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"TMPDIR": folder} | (env or {}),
+            cwd=folder,
+        )
+        peak = 0
+        while done.poll() is None:
+            peak = max(peak, memory_of(done.pid))
+            time.sleep(0.02)
+        wall = time.perf_counter() - begin
+        out.seek(0)
+        said = out.read()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seen = get(f"{url.removesuffix('/v1')}/seen")
+    return {
+        "wall": wall,
+        "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "memory": peak / 2**20,
+        "requests": seen["requests"],
+        "first": (seen["first"] or began) - began,
+        "code": done.returncode,
+        "said": said,
+    }
+
+
+def get(address: str) -> dict[str, float]:
+    with urllib.request.urlopen(address) as reply:
+        return json.load(reply)
+
+
+def memory_of(pid: int) -> int:
+    """Resident bytes of a process and its children."""
+    total = 0
+    try:
+        total = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for one in (task / "children").read_text().split():
+                total += memory_of(int(one))
+    except OSError:
+        pass
+    return total
+
+
+def ours(what: str, url: str, probes: int) -> dict[str, float]:
+    env = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+    found = measure([sys.executable, __file__, "--child", what, url, str(probes)], url, env=env)
+    assert found["code"] == 0, found["said"]
+    return found | json.loads(found["said"].splitlines()[-1])
 
 
 def main() -> None:
@@ -137,34 +234,70 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--probes", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", type=Path, help="folder with the peers' environments")
+    parser.add_argument("--only", nargs="*", help="only these peers")
     options = parser.parse_args()
-    print(f"{options.probes} probes, {IN_FLIGHT} in flight, median of {options.rounds} rounds in turns")
-    print(f"{'delay':>7} {'runner':>7} {'probes/s':>9} {'CPU ms/probe':>13} {'peak MB':>8} {'ratio':>6}")
+    print(
+        f"{options.probes} probes, {IN_FLIGHT} in flight, whole processes; ours: median of {options.rounds} rounds in turns"
+    )
+    print(
+        f"{'delay':>6} {'runner':>10} {'probes/s':>9} {'of bare':>8} {'CPU ms/probe':>13} {'peak MB':>8} {'first s':>8}"
+    )
     for delay in (0.05, 0.0):
         server = subprocess.Popen(
             [sys.executable, __file__, "--serve", str(delay)], stdout=subprocess.PIPE, text=True
         )
         try:
             url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
-            rounds = [
-                {what: measure(what, url, options.probes) for what in ("bare", "engine")}
-                for _ in range(options.rounds)
-            ]
+            compare(url, delay, options)
         finally:
             server.terminate()
             server.wait()
-        assert len({one[what]["answers"] for one in rounds for what in one}) == 1, (
-            "the runners gave other answers"
-        )
-        rate = {}
-        for what in ("bare", "engine"):
-            wall, cpu, memory = (
-                statistics.median(one[what][name] for one in rounds) for name in ("wall", "cpu", "memory")
-            )
-            rate[what] = options.probes / wall
-            print(f"{1000 * delay:5.0f}ms {what:>7} {rate[what]:9.0f} {1000 * cpu / options.probes:13.2f} {memory:8.0f} "
-                  f"{rate[what] / rate['bare']:6.2f}")  # fmt: skip
     return None
+
+
+def compare(url: str, delay: float, options: argparse.Namespace) -> None:
+    names = ("bare", "engine", "audit")
+    rounds = [{what: ours(what, url, options.probes) for what in names} for _ in range(options.rounds)]
+    assert len({one[what]["answers"] for one in rounds for what in one}) == 1, (
+        "the runners gave other answers"
+    )
+    bare_rate = options.probes / statistics.median(one["bare"]["wall"] for one in rounds)
+    for what in names:
+        middle = {
+            name: statistics.median(one[what][name] for one in rounds)
+            for name in ("wall", "cpu", "memory", "first")
+        }
+        show(delay, what, middle, options.probes, bare_rate)
+    if options.peers:
+        from audit_peers import PEERS
+
+        for name, peer in PEERS.items():
+            if options.only and name not in options.only:
+                continue
+            count = min(options.probes, peer.most)
+            command = peer.command(options.peers, url, count)
+            if command is None:
+                print(f"{1000 * delay:4.0f}ms {name:>10}   not installed here")
+                continue
+            found = measure(command, url, env=peer.env)
+            if found["code"] or found["requests"] < count:
+                print(
+                    f"{1000 * delay:4.0f}ms {name:>10}   ended with {found['code']} after {found['requests']} requests"
+                )
+                print("        ", found["said"][-300:].replace("\n", " "))
+                continue
+            show(delay, name, found, count, bare_rate)
+
+
+def show(delay: float, what: str, found: dict[str, float], probes: int, bare_rate: float) -> None:
+    rate = probes / found["wall"]
+    note = "" if probes >= 2000 else f"  ({probes} probes)"
+    print(
+        f"{1000 * delay:4.0f}ms {what:>10} {rate:9.0f} {rate / bare_rate:8.2f} {1000 * found['cpu'] / probes:13.2f} "
+        f"{found['memory']:8.0f} {found['first']:8.2f}{note}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
