@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "annotators": ("annotators", "app", "Invite the people of the portal, and see how far they are."),
     "collect": ("way", "collect", "Pull judgements from every source of a site."),
     "validate": ("way", "validate", "Check what was collected; accept or quarantine each row."),
+    "quotas": ("quotas", "quotas", "Who has spoken at a site, against whom its plan asks for."),
+    "withdraw": ("withdraw", "withdraw", "Erase a person who withdraws, with a receipt."),
     "release": ("release", "app", "Build a release; compare two; find contradictions in one."),
     "train": ("way", "train", "Train the example candidates from a release."),
     "audit": ("audit", "app", "Put a model to the probes of the policy in force."),

@@ -88,6 +88,33 @@ def pull(platform: Platform, source: JudgementSource) -> int:
     )
 
 
+def show_quotas(platform: Platform, site: str) -> None:
+    """Keep achieved against target as an artifact of the run, where the site follows a plan."""
+    from infra.assignment_files import quotas_of
+
+    made = quotas_of(platform.settings, platform.db, site)
+    if made is None:
+        return
+    plan, assigner = made
+    found = assigner.achieved(clock())
+    short = sum(each.is_under_filled for each in found)
+    create_table_artifact(
+        key=f"quotas-{site}",
+        table=[
+            {
+                "cell": " / ".join(each.cell),
+                "quota": each.quota,
+                "done": each.done,
+                "in flight": each.in_flight,
+                "missing": each.missing if each.is_under_filled else 0,
+                "filled by": each.forecast.isoformat(timespec="minutes") if each.forecast else "",
+            }
+            for each in found
+        ],
+        description=f"Plan **{plan.id}@{plan.version}**: {short} of {len(found) - 1} cells lack people",
+    )
+
+
 @flow(name="collect", flow_run_name="collect-{site}", persist_result=False)
 def collect(site: str = "main", home: str | None = None) -> dict[str, Any]:
     """Collect a site's judgements.
@@ -108,6 +135,7 @@ def collect(site: str = "main", home: str | None = None) -> dict[str, Any]:
             "new": sum(new.values()),
             "events": events_digest(platform.db, site),
         }
+        show_quotas(platform, site)
     get_run_logger().info("site %s: %d new events", site, summary["new"])
     create_table_artifact(
         key=f"collect-{site}",

@@ -22,6 +22,7 @@ from flows.wiring import Platform, clock, open_platform
 from governance.errors import InputError, RefusedError
 from infra import ledger
 from infra.consents import live_consents
+from infra.enrolment import withdrawal_requests
 
 __all__ = ["release"]
 
@@ -111,6 +112,12 @@ def release(
         if not batches:
             raise InputError(
                 "there is no batch to release", field="batches", expected="run `bounds validate` first"
+            )
+        # A batch that still holds somebody who wants out is not released, whatever the flow is doing meanwhile.
+        if asked_out := [each.request for each in withdrawal_requests(platform.db, open_only=True)]:
+            raise RefusedError(
+                "the release",
+                [f"withdrawal {each} is not carried out (`bounds withdraw --pending`)" for each in asked_out],
             )
         failed = [batch for batch in batches if batch.verdict != "PASSED"]
         if failed and not for_study:

@@ -30,7 +30,7 @@ from infra import catalogue, collected, ledger
 from infra.consents import live_consents
 from infra.events import events_digest, read_events
 
-__all__ = ["validate"]
+__all__ = ["validate", "validate_site"]
 
 
 @task(name="check", cache_policy=NO_CACHE, **OUTSIDE)
@@ -92,7 +92,7 @@ def validate(site: str | None = None, home: str | None = None) -> list[dict[str,
     """
     with open_platform(home) as platform:
         sites = [platform.site(site).id] if site else [each.id for each in platform.settings.sites]
-        found = [batch for each in sites if (batch := _validate_site(platform, each)) is not None]
+        found = [batch for each in sites if (batch := validate_site(platform, each)) is not None]
     if site and not found:
         raise InputError(
             "nothing was collected", field="site", value=site, expected="run `bounds collect` first"
@@ -100,7 +100,8 @@ def validate(site: str | None = None, home: str | None = None) -> list[dict[str,
     return found
 
 
-def _validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
+def validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
+    """Validate one site, inside a flow: what :func:`validate` says of it; None where nothing stands there."""
     if not collected.event_digests(platform.db, site):
         return None
     now = clock()

@@ -141,10 +141,10 @@ class Platform:
         from infra.label_studio_pull import LabelStudioSource
         from infra.simulated_panel import enrolled
 
-        portal = self._portal_source(site)
+        keyed = self._keyed_sources(site)
         server = self.label_studio(site)
         if server is None:
-            return portal
+            return keyed
         shown = {row.presentation: asdict(row) for row in catalogue.presentations(self.db, site)}
         items = {
             row["item"]: row for row in catalogue.items(self.db, {row["item"] for row in shown.values()})
@@ -152,14 +152,16 @@ class Platform:
         label_studio = LabelStudioSource(
             server, presentations=shown, items=items, annotators=enrolled(server)
         )
-        return [label_studio, *portal]
+        return [label_studio, *keyed]
 
-    def _portal_source(self, site: str) -> list[JudgementSource]:
+    def _keyed_sources(self, site: str) -> list[JudgementSource]:
+        from infra.feedback import FeedbackSource
         from infra.portal_source import PortalSource
 
         if not self.site(site).key.get_secret_value():
             return []  # without a key nobody can have been asked there
-        return [PortalSource(self.db, self.keys(site), site)]
+        keys = self.keys(site)
+        return [PortalSource(self.db, keys, site), FeedbackSource(self.db, keys, site)]
 
     def profiles(self, site: str) -> list[dict[str, Any]]:
         """What a site's people said about themselves: recorded with imports and panels, or at the portal."""

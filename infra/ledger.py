@@ -20,7 +20,7 @@ from governance.log.entry import Kind
 from governance.provenance import EnvelopeError, statement_digest
 from infra.database import Database
 from infra.log import append_within
-from infra.tables import AUDITS, BATCHES, DECISIONS, POLICIES, PROMOTIONS, RELEASES
+from infra.tables import AUDITS, BATCHES, DECISIONS, ERASED_BATCHES, POLICIES, PROMOTIONS, RELEASES
 
 __all__ = [
     "Audit",
@@ -201,8 +201,10 @@ def record_policy(db: Database, policy: PolicyVersion) -> None:
 
 
 def batches(db: Database) -> list[Batch]:
-    """Every batch, oldest first."""
-    return _listed(db, BATCHES, Batch, "created_at")
+    """Every batch whose bytes are still there, oldest first; what a withdrawal erased is left out."""
+    with db.read() as connection:
+        erased = set(connection.execute(select(ERASED_BATCHES.c.batch)).scalars())
+    return [batch for batch in _listed(db, BATCHES, Batch, "created_at") if batch.digest not in erased]
 
 
 def releases(db: Database) -> list[Release]:

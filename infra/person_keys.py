@@ -65,6 +65,10 @@ class PersonKeys:
         derive = HKDF(algorithm=hashes.SHA256(), length=_KEY, salt=None, info=b"bounds.person-keys/1")
         self._wrapping = derive.derive(secret)
 
+    def derived(self, purpose: bytes) -> bytes:
+        """A secret of the site for one purpose; the wrapping key cannot be had from it."""
+        return hashlib.sha256(b"bounds.derived/1\n" + purpose + b"\n" + self._wrapping).digest()
+
     def encrypt(self, annotator: str, data: bytes) -> bytes:
         """``data`` sealed under the person's key, which is made on first use.
 

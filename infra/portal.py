@@ -10,9 +10,9 @@ from annotation.codebook import Codebook, ConsentText
 from annotation.enrolment import ConsentState, Enrolled, GivenAnswer, Shown, Submitted, Work
 from annotation.ports import Assigner
 from infra import answers, consents, enrolment, portal_judgements
+from infra.assignment_files import make_assigner
 from infra.database import Database
 from infra.person_keys import PersonKeys, open_person_keys
-from infra.reservations import PlainAssigner
 from infra.settings import Settings
 from infra.tables import CODEBOOK_VERSIONS
 
@@ -29,7 +29,7 @@ class SqlPortal:
         consent_text: What people agree to; kept as a version.
         policy: The digest of the effective policy at an instant.
         now: When the versions are first seen.
-        assigner: Makes the assigner of a site; the plain one by default.
+        assigner: Makes the assigner of a site; by default the one that the site's settings ask for.
 
     Raises:
         InputError: A version was used before with another content.
@@ -52,7 +52,7 @@ class SqlPortal:
         self._version = consents.record_version(db, consent_text.document(), now=now)
         consents.record_version(db, codebook.document(), now=now, table=CODEBOOK_VERSIONS)
         self._policy = policy
-        self._make = assigner or self._plain
+        self._make = assigner or self._planned
         self._assigners: dict[str, Assigner] = {}
         self._keys: dict[str, PersonKeys] = {}
 
@@ -179,5 +179,5 @@ class SqlPortal:
             self._assigners[site] = self._make(site)
         return self._assigners[site]
 
-    def _plain(self, site: str) -> Assigner:
-        return PlainAssigner(self._db, self._settings.site(site), policy=self._policy)
+    def _planned(self, site: str) -> Assigner:
+        return make_assigner(self._settings, self._db, site, codebook=self._codebook, policy=self._policy)

@@ -17,7 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from governance.errors import InputError
 
-__all__ = ["MlflowSettings", "S3Settings", "Settings", "SiteSettings", "default_home", "load_settings"]
+__all__ = [
+    "BackupSettings",
+    "MlflowSettings",
+    "S3Settings",
+    "Settings",
+    "SiteSettings",
+    "default_home",
+    "load_settings",
+]
 
 SITE_ID = r"^[a-z][a-z0-9-]{0,30}$"
 
@@ -41,6 +49,9 @@ class SiteSettings(_Shape):
     seed: int = 20260101
     consent: str | None = None
     key: SecretStr = SecretStr("")
+    assignment: str | None = Field(
+        default=None, description="plan of assignment (YAML), relative to the data folder"
+    )
 
     @property
     def object_prefix(self) -> str:
@@ -62,6 +73,13 @@ class S3Settings(_Shape):
     region: str = "us-east-1"
     access_key: SecretStr | None = None
     secret_key: SecretStr | None = None
+
+
+class BackupSettings(_Shape):
+    """A backup that the operator keeps: a receipt of withdrawal names it, and until when it holds the person."""
+
+    name: str
+    keep_days: int = Field(ge=1)
 
 
 class MlflowSettings(_Shape):
@@ -108,6 +126,7 @@ class Settings(_Shape):
         description="held-out judgements for alignment by stratum: a simulated panel, or those of the model's release",
     )
     release_secret: SecretStr = SecretStr("")
+    backups: tuple[BackupSettings, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -26,16 +26,22 @@ __all__ = [
     "CONSENT_VERSIONS",
     "CURSORS",
     "DECISIONS",
+    "ERASED_BATCHES",
+    "FEEDBACK_EVENTS",
+    "FLAGGED_RELEASES",
     "IMPORTS",
     "INVITATIONS",
     "ITEMS",
+    "ITEM_AUTHORS",
     "ITEM_REPORTS",
+    "ITEM_ROLES",
     "LOG_CHECKPOINTS",
     "LOG_ENTRIES",
     "LOG_HEAD",
     "LOG_TILES",
     "METADATA",
     "PANEL",
+    "PLACEMENTS",
     "POLICIES",
     "PORTAL_DRAFTS",
     "PORTAL_ITEMS",
@@ -50,6 +56,7 @@ __all__ = [
     "RELEASES",
     "RESERVATIONS",
     "REVOCATIONS",
+    "WITHDRAWALS",
     "WITHDRAWAL_REQUESTS",
     "Json",
     "Sealed",
@@ -445,3 +452,60 @@ APPROVALS: Final = _table(
     key=("statement", "keyid"),
 )
 REVOCATIONS: Final = _table("revocations", _text("keyid"), _text("envelope"), _time("at"), key=("keyid",))
+WITHDRAWALS: Final = _table(
+    "withdrawals",
+    _text("request"),
+    _text("site"),
+    _json("found"),
+    _json("steps"),
+    Column("receipt", Json, nullable=True),
+    _text("digest", nullable=True),
+    _time("begun_at"),
+    Column("done_at", Utc, nullable=True),
+    key=("request",),
+)
+ERASED_BATCHES: Final = _table(
+    "erased_batches",
+    _text("batch"),
+    _text("request"),
+    _text("successor", nullable=True),
+    _time("erased_at"),
+    key=("batch",),
+)
+FLAGGED_RELEASES: Final = _table(
+    "flagged_releases",
+    _text("release"),
+    _text("request"),
+    _time("flagged_at"),
+    key=("release", "request"),
+)
+ITEM_ROLES: Final = _table("item_roles", _text("site"), _text("item"), _text("role"), key=("site", "item"))
+PLACEMENTS: Final = _table(
+    "placements",
+    _text("presentation"),
+    _text("site"),
+    _text("annotator"),
+    _text("cell"),
+    _text("role"),
+    _count("turn"),
+    _count("candidates"),
+    key=("presentation",),
+)
+FEEDBACK_EVENTS: Final = _table(
+    "feedback_events",
+    _text("site"),
+    _text("event"),
+    _count("number"),
+    _text("annotator"),
+    _text("identity"),
+    _sealed("sealed"),
+    _time("received_at"),
+    key=("site", "event"),
+)
+ITEM_AUTHORS: Final = _table(
+    "item_authors",
+    _text("site"),
+    _text("item"),
+    _text("annotator"),
+    key=("site", "item", "annotator"),
+)

@@ -37,6 +37,7 @@ __all__ = [
     "log_audit",
     "log_release",
     "log_validation",
+    "outside",
     "release_dataset",
     "release_input",
 ]
@@ -304,7 +305,8 @@ def _release_metrics(figures: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 @contextmanager
-def _outside(url: str) -> Iterator[None]:
+def outside(url: str) -> Iterator[None]:
+    """Turn faults of the server at ``url`` into the platform's own."""
     try:
         yield
     except (MlflowException, requests.RequestException, OSError) as error:
@@ -323,7 +325,7 @@ def _record(
     folders: Mapping[str, Path] | None = None,
     inputs: list[DatasetInput] | None = None,
 ) -> str:
-    with _outside(url):
+    with outside(url):
         client = mlflow.MlflowClient(tracking_uri=url)
         run = _find_or_start(client, _experiment(client, experiment), key=key, name=name)
         run_id: str = run.info.run_id

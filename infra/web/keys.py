@@ -33,6 +33,7 @@ class Scope(StrEnum):
 
     POLICIES_READ = "policies:read"
     RESOLVE = "resolve"
+    FEEDBACK_WRITE = "feedback:write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ def test_what_names_a_site_is_there_once_per_site(deployments):
     assert [(e.name, e.parameters, e.work_pool.name) for e in collect] == [
         (f"collect-{site}", {"site": site}, f"site-{site}") for site in SITES
     ]
-    assert len({entry.name for entry in deployments}) == len(deployments) == 7
+    assert len({entry.name for entry in deployments}) == len(deployments) == 8
 
 
 def test_every_entrypoint_is_a_flow_that_takes_its_parameters(deployments):
@@ -31,9 +31,9 @@ def test_every_entrypoint_is_a_flow_that_takes_its_parameters(deployments):
         assert set(entry.parameters) <= set(schema.properties), entry.name
 
 
-def test_collect_validate_and_reaudit_have_schedules_that_are_schedules(deployments):
+def test_what_happens_by_itself_has_schedules_that_are_schedules(deployments):
     scheduled = {entry.name for entry in deployments if [schedule.create() for schedule in entry.schedules]}
-    assert scheduled == {"collect-uk", "collect-ke", "validate", "reaudit"}
+    assert scheduled == {"collect-uk", "collect-ke", "validate", "reaudit", "withdraw"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,256 @@
+"""Withdraw: erase a person from everything that can be erased, and say in a receipt what was done and what stays.
+
+What holds the person is written down first; then the key goes, and with it everything that was sealed under it;
+then the stores one by one. Every step is idempotent and its count is kept, so a run that was killed anywhere is
+completed by the next one; a withdrawal that has its receipt is left alone.
+
+The flow takes the random id of a request and no pseudonym: parameters and logs of Prefect are a store, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from annotation.receipt import Done, Found, Remains, make_receipt
+from flows.running import OUTSIDE
+from flows.validate import validate_site
+from flows.wiring import Platform, clock, open_platform
+from governance.errors import InputError
+from infra import erasure, withdrawals
+from infra.enrolment import WithdrawalRequest, withdrawal_requests
+
+__all__ = ["withdraw"]
+
+
+def _note(platform: Platform, request: WithdrawalRequest, where: str, counts: Mapping[str, int]) -> None:
+    for what, count in counts.items():
+        withdrawals.add_step(platform.db, request.request, Done(where=where, what=what, count=count))
+
+
+@task(name="find", task_run_name="find", cache_policy=NO_CACHE, **OUTSIDE)
+def find(platform: Platform, request: WithdrawalRequest) -> Found:
+    """What holds the person now, written down beside what earlier runs found."""
+    from infra.tracking_erasure import batch_runs, models_of
+
+    batches = erasure.batches_with(platform.store, platform.db, request.site, request.annotator)
+    releases = erasure.releases_with(platform.db, set(batches))
+    return withdrawals.add_found(
+        platform.db,
+        request.request,
+        Found(
+            batches=tuple(batches),
+            releases=tuple(releases),
+            models=tuple(models_of(platform.registry(), set(releases))),
+            runs=tuple(batch_runs(platform.mlflow_url, batches)),
+        ),
+    )
+
+
+@task(name="destroy key and rows", task_run_name="destroy-key-and-rows", cache_policy=NO_CACHE, **OUTSIDE)
+def destroy(platform: Platform, request: WithdrawalRequest) -> None:
+    """The key, the identity, and every row of the database."""
+    from infra.feedback import erase_items
+    from infra.identity import open_identity
+
+    keys = platform.keys(request.site)
+    held = keys.has(request.annotator)
+    keys.destroy(request.annotator)
+    _note(platform, request, "person keys", {"key destroyed, with all that was sealed under it": int(held)})
+    if platform.site(request.site).key.get_secret_value():
+        with open_identity(platform.settings, request.site, now=clock()) as identities:
+            known = identities.remove(request.annotator)
+        _note(platform, request, "identity database", {"name and address": int(known)})
+    rows = erasure.erase_rows(platform.db, request.site, request.annotator)
+    rows["items that only the person brought"] = erase_items(platform.db, request.site, request.annotator)
+    _note(platform, request, "platform database", rows)
+
+
+@task(name="erase batches", task_run_name="erase-batches", cache_policy=NO_CACHE, **OUTSIDE)
+def erase_batches(
+    platform: Platform, request: WithdrawalRequest, found: Found, successor: str | None
+) -> None:
+    """Erase the batches that held the person, with all versions; the successor is there already."""
+    for batch in found.batches:
+        withdrawals.mark_erased(platform.db, request.request, batch, successor, now=clock())
+        there = platform.store.has("batches", batch)
+        platform.store.delete("batches", batch)
+        _note(platform, request, "object store", {"batches erased, all versions": int(there)})
+    imports = erasure.erase_refusals(platform.store, platform.db, request.annotator)
+    _note(platform, request, "object store", {"imports that named the person": imports})
+
+
+@task(name="erase in MLflow", task_run_name="erase-in-mlflow", cache_policy=NO_CACHE, **OUTSIDE)
+def erase_tracking(platform: Platform, request: WithdrawalRequest, found: Found) -> None:
+    """Artifacts that may quote the person go; releases and model versions are flagged."""
+    from infra.tracking_erasure import erase_artifacts, flag_models, flag_releases
+
+    url = platform.mlflow_url
+    runs = erase_artifacts(url, found.runs, request.request)
+    flag_releases(url, found.releases, request.request)
+    flag_models(platform.registry(), found.models, request.request)
+    _note(platform, request, "MLflow", {"validation runs emptied of artifacts": runs})
+
+
+@task(name="erase in Prefect", task_run_name="erase-in-prefect", cache_policy=NO_CACHE, **OUTSIDE)
+def erase_prefect(platform: Platform, request: WithdrawalRequest) -> None:
+    """Artifacts that name the person; results are not kept by any flow of the platform."""
+    import json
+
+    from prefect.client.orchestration import get_client
+
+    gone = 0
+    with get_client(sync_client=True) as client:
+        offset, page = 0, 200
+        while found := client.read_artifacts(limit=page, offset=offset):
+            named = [each for each in found if request.annotator in json.dumps(each.model_dump(mode="json"))]
+            for each in named:
+                client.delete_artifact(each.id)
+            gone += len(named)
+            offset += len(found) - len(named)
+    _note(platform, request, "Prefect", {"artifacts that named the person": gone})
+
+
+@task(name="erase in Label Studio", task_run_name="erase-in-label-studio", cache_policy=NO_CACHE, **OUTSIDE)
+def erase_label_studio(platform: Platform, request: WithdrawalRequest) -> bool:
+    """Annotations, drafts, account and export copies; whether no copy can be left on the server's disk."""
+    from infra.label_studio_erasure import erase_export_files, erase_person
+
+    server = platform.label_studio(request.site)
+    if server is None:
+        return True
+    counts = erase_person(server, request.annotator)
+    _note(platform, request, "Label Studio", counts)
+    files = erase_export_files(platform.settings.home / "label-studio")
+    if files is not None:
+        _note(platform, request, "Label Studio", {"export files": files})
+    return files is not None
+
+
+@task(name="compact", task_run_name="compact", cache_policy=NO_CACHE, **OUTSIDE)
+def compact_files(platform: Platform, request: WithdrawalRequest) -> None:
+    """Rebuild the SQLite files of the data folder: what was deleted is then not on the disk either."""
+    from infra.residue import compact, sqlite_files
+
+    files = sqlite_files(platform.settings.home)
+    for file in files:
+        compact(file)
+    _note(platform, request, "disk", {"SQLite files rebuilt without deleted rows": len(files)})
+
+
+def _remains(
+    platform: Platform, request: WithdrawalRequest, found: Found, *, exports_gone: bool
+) -> list[Remains]:
+    day = clock().date()
+    stays = [
+        Remains(
+            what="that somebody under a random pseudonym consented and withdrew",
+            where="platform database",
+            why="it proves that using the data was allowed while it was used; no name leads to it any more",
+        ),
+        Remains(
+            what="sealed lines of raw events",
+            where="object store",
+            why="they share objects with other people's; the key that opened them no longer exists",
+        ),
+        *(
+            Remains(
+                what=f"release {release}",
+                where="object store, and whoever was given it",
+                why="a release that was handed out is never changed; it is flagged, and the next one is without the person",
+            )
+            for release in found.releases
+        ),
+        *(
+            Remains(
+                what=f"model version {model}",
+                where="MLflow",
+                why="it was trained on a release that holds the person; it is flagged and judged again",
+            )
+            for model in found.models
+        ),
+        *(
+            Remains(
+                what=f"backup {backup.name}",
+                where="outside the platform",
+                why="backups are not opened; they are overwritten in their turn",
+                until=(day + timedelta(days=backup.keep_days)).isoformat(),
+            )
+            for backup in platform.settings.backups
+        ),
+    ]
+    if not platform.settings.backups:
+        stays.append(
+            Remains(
+                what="backups that the settings do not name",
+                where="outside the platform",
+                why="the platform makes none; it cannot know of copies that an operator made",
+            )
+        )
+    if not exports_gone:
+        stays.append(
+            Remains(
+                what="export files of Label Studio",
+                where=f"the server of site {request.site}",
+                why="its disk cannot be reached from here; the operator is to empty export and media/export",
+            )
+        )
+    return stays
+
+
+def _carry_out(platform: Platform, request: WithdrawalRequest) -> Mapping[str, Any]:
+    state = withdrawals.begin(platform.db, request, now=clock())
+    if state.receipt is not None:
+        return state.receipt
+    found = find(platform, request)
+    destroy(platform, request)
+    # The successor first: at no moment is there neither the batch nor what takes its place.
+    made = validate_site(platform, request.site) if found.batches else None
+    erase_batches(platform, request, found, made["batch"] if made else None)
+    erase_tracking(platform, request, found)
+    erase_prefect(platform, request)
+    exports_gone = erase_label_studio(platform, request)
+    compact_files(platform, request)
+    now = clock()
+    receipt = make_receipt(
+        request=request.request,
+        site=request.site,
+        via=request.via,
+        requested_at=request.requested_at,
+        finished_at=now,
+        found=found,
+        done=withdrawals.begin(platform.db, request, now=now).done,
+        successors=withdrawals.erased_batches(platform.db, request.request),
+        remains=_remains(platform, request, found, exports_gone=exports_gone),
+    )
+    return withdrawals.finish(platform.db, request.request, receipt, now=now)
+
+
+@flow(name="withdraw", persist_result=False)
+def withdraw(request: str | None = None, home: str | None = None) -> list[dict[str, Any]]:
+    """Carry out withdrawals.
+
+    Args:
+        request: Id of a request; every request without a receipt by default.
+        home: Data folder.
+
+    Returns:
+        The receipts.
+
+    Raises:
+        InputError: There is no such request.
+    """
+    with open_platform(home) as platform:
+        wanted = withdrawal_requests(platform.db, open_only=request is None)
+        if request is not None:
+            wanted = [each for each in wanted if each.request == request]
+            if not wanted:
+                raise InputError("no such withdrawal", field="request", value=request)
+        receipts = [dict(_carry_out(platform, each)) for each in wanted]
+    for receipt in receipts:
+        get_run_logger().info("withdrawal %s is finished", receipt["receipt"])
+    return receipts

@@ -1,0 +1,144 @@
+"""Erases one person from the platform's own stores: database, identity, object store. Each part is idempotent.
+
+Not touched are the bare facts that a pseudonym consented and withdrew (``annotators``, ``consent_events``,
+``withdrawal_requests``): they prove that what was done with the person's data was allowed while it was, and
+once the identity and the key are gone nobody can say whose they are.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sqlalchemy import Table, delete, select, update
+
+from annotation.ports import ObjectStore
+from infra import collected, ledger
+from infra.database import Database
+from infra.importing import PREFIX as IMPORTS_PREFIX
+from infra.tables import (
+    CODEBOOK_ANSWERS,
+    FEEDBACK_EVENTS,
+    IMPORTS,
+    INVITATIONS,
+    ITEM_REPORTS,
+    PANEL,
+    PLACEMENTS,
+    PORTAL_DRAFTS,
+    PORTAL_JUDGEMENTS,
+    PORTAL_SESSIONS,
+    PROFILES,
+    RESERVATIONS,
+)
+
+__all__ = ["batches_with", "erase_refusals", "erase_rows", "releases_with"]
+
+_BATCH_FILES = ("judgements.parquet", "quarantine.parquet", "profiles.parquet")
+
+# In the order in which one row refers to another.
+_OF_A_PERSON: tuple[tuple[Table, str], ...] = (
+    (PORTAL_JUDGEMENTS, "judgements of the portal"),
+    (PORTAL_DRAFTS, "drafts"),
+    (ITEM_REPORTS, "reports of items"),
+    (PLACEMENTS, "places in groups"),
+    (RESERVATIONS, "reservations"),
+    (PORTAL_SESSIONS, "sessions"),
+    (INVITATIONS, "invitations"),
+    (CODEBOOK_ANSWERS, "codebook answers"),
+    (PROFILES, "profile"),
+    (PANEL, "accounts of tools"),
+    (FEEDBACK_EVENTS, "feedback from applications"),
+)
+
+
+def erase_rows(db: Database, site: str, annotator: str) -> dict[str, int]:
+    """Delete a person's rows; what → how many."""
+    gone = {"index of raw events": collected.forget_events(db, site, annotator)}
+    with db.write() as connection:
+        mine = select(RESERVATIONS.c.presentation).where(
+            RESERVATIONS.c.site == site, RESERVATIONS.c.annotator == annotator
+        )
+        for table, what in _OF_A_PERSON:
+            here = table.c.annotator == annotator
+            here &= table.c.presentation.in_(mine) if table is PORTAL_DRAFTS else table.c.site == site
+            gone[what] = connection.execute(delete(table).where(here)).rowcount
+    return gone
+
+
+def batches_with(store: ObjectStore, db: Database, site: str, annotator: str) -> list[str]:
+    """The batches of a site that hold a person, in whatever file and column."""
+    return [
+        batch.digest
+        for batch in ledger.batches(db)
+        if batch.site == site
+        and store.has("batches", batch.digest)
+        and _holds(store, batch.digest, annotator)
+    ]
+
+
+def _holds(store: ObjectStore, batch: str, annotator: str) -> bool:
+    return any(
+        _mentions(table, annotator)
+        for name in _BATCH_FILES
+        for table in _groups(store.get_file("batches", batch, name))
+    )
+
+
+def _groups(data: bytes) -> Iterator[pa.Table]:
+    file = pq.ParquetFile(io.BytesIO(data))
+    for group in range(file.num_row_groups):
+        yield file.read_row_group(group)
+
+
+def _mentions(table: pa.Table, annotator: str) -> bool:
+    for name in table.column_names:
+        column = table.column(name)
+        if pa.types.is_string(column.type) and column.null_count < len(column):
+            hits = pc.match_substring(column, annotator)
+            if name == "annotator":
+                hits = pc.equal(column, pa.scalar(annotator))
+            if pc.any(hits).as_py():
+                return True
+    return False
+
+
+def releases_with(db: Database, batches: set[str]) -> list[str]:
+    """The releases built from one of these batches."""
+    return [release.digest for release in ledger.releases(db) if batches & set(release.batches)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Import:
+    digest: str
+    object: str
+
+
+def erase_refusals(store: ObjectStore, db: Database, annotator: str) -> int:
+    """Take a person out of the reasons why rows of imported files were refused; how many imports that changed."""
+    with db.read() as connection:
+        rows = [
+            _Import(**row)
+            for row in connection.execute(select(IMPORTS.c.digest, IMPORTS.c.object)).mappings()
+        ]
+    changed = 0
+    needle = annotator.encode()
+    for row in rows:
+        if not store.has(IMPORTS_PREFIX, row.object):
+            continue
+        refused = store.get_file(IMPORTS_PREFIX, row.object, "refused.jsonl")
+        if needle not in refused:
+            continue
+        files: Mapping[str, bytes] = {
+            "items.parquet": store.get_file(IMPORTS_PREFIX, row.object, "items.parquet"),
+            "refused.jsonl": refused.replace(needle, b"(erased)"),
+        }
+        successor = store.put_tree(IMPORTS_PREFIX, files)
+        with db.write() as connection:
+            connection.execute(update(IMPORTS).where(IMPORTS.c.object == row.object).values(object=successor))
+        store.delete(IMPORTS_PREFIX, row.object)
+        changed += 1
+    return changed

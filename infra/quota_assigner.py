@@ -1,0 +1,325 @@
+"""The assigner that follows a plan: quotas of people, gold and attention items, limits, order balanced in cells.
+
+The choice is :mod:`annotation.assignment`'s; here is what it chooses from. Everything happens in the transaction,
+and under the lock, of :class:`infra.reservations.PlainAssigner`, so that what is counted is what is.
+
+Which cell a person is in says something sensitive about them. Beside the pseudonym therefore stands a keyed token of
+the cell, not the cell: who lacks the site's key cannot read it, and it goes with the person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from annotation.assignment import (
+    OUTSIDE,
+    Achieved,
+    Cell,
+    Counts,
+    Plan,
+    Role,
+    achieved,
+    balanced_order,
+    choose,
+    due_role,
+)
+from annotation.labelling import page_digest
+from annotation.presentations import FIRST_PORTAL_SLOT, presentation_id
+from annotation.records import Source
+from governance.errors import InputError
+from infra.catalogue import Presentation
+from infra.database import Database
+from infra.reservations import HOLD, PlainAssigner
+from infra.settings import SiteSettings
+from infra.tables import (
+    ITEM_ROLES,
+    ITEMS,
+    PLACEMENTS,
+    PORTAL_ITEMS,
+    PORTAL_JUDGEMENTS,
+    PRESENTATIONS,
+    RESERVATIONS,
+)
+
+__all__ = ["QuotaAssigner", "set_role"]
+
+_COUNTING: Final = ("held", "done")
+_DAY: Final = timedelta(days=1)
+
+Profile = Callable[[str], Mapping[str, str | None]]
+"""The codebook answers of a person by field; what they did not answer is missing or None."""
+
+
+def set_role(db: Database, site: str, item: str, role: Role) -> None:
+    """Say what an item of the site's portal is there for; ordinary by default.
+
+    Raises:
+        InputError: The item is not before the people of the portal.
+    """
+    with db.write() as connection:
+        here = (PORTAL_ITEMS.c.site == site) & (PORTAL_ITEMS.c.item == item)
+        if connection.execute(select(PORTAL_ITEMS.c.item).where(here)).one_or_none() is None:
+            raise InputError("the item is not in the portal of the site", field="item", value=item)
+        db.upsert(connection, ITEM_ROLES, {"site": site, "item": item, "role": str(role)})
+
+
+class QuotaAssigner(PlainAssigner):
+    """Implements ``annotation.ports.Assigner`` by a plan.
+
+    Args:
+        db: The platform's database.
+        site: The site.
+        plan: The plan.
+        profile: What a person said about themselves.
+        policy: The digest of the effective policy at an instant.
+        hold: How long an item stays held.
+
+    Raises:
+        InputError: The site has no key, so cells cannot be kept unreadable.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        site: SiteSettings,
+        *,
+        plan: Plan,
+        profile: Profile,
+        policy: Callable[[datetime], str | None],
+        hold: timedelta = HOLD,
+    ) -> None:
+        super().__init__(db, site, policy=policy, hold=hold)
+        secret = site.key.get_secret_value()
+        if not secret:
+            raise InputError("the site has no key", field=f"sites.{site.id}.key", expected="a secret")
+        self._plan = plan
+        self._profile = profile
+        self._secret = hashlib.sha256(b"bounds.cells/1\n" + secret.encode()).digest()
+        self._cells = {self._token(cell): cell for cell in (*plan.cells, OUTSIDE)}
+
+    def reserve(self, annotator: str, now: datetime) -> str | None:
+        """The presentation held for the person, or a new one; None if nothing is left for them, or a limit is reached."""
+        with self._db.read() as connection:
+            given = self._given(connection, annotator, now)
+        if self._plan.limits.reached(**given) is not None:
+            return None
+        return super().reserve(annotator, now)
+
+    def _given(self, connection: Connection, annotator: str, now: datetime) -> dict[str, Any]:
+        here = (PORTAL_JUDGEMENTS.c.site == self._site.id) & (PORTAL_JUDGEMENTS.c.annotator == annotator)
+        count = select(func.count()).select_from(PORTAL_JUDGEMENTS).where(here)
+        times = connection.execute(
+            select(PORTAL_JUDGEMENTS.c.presented_at, PORTAL_JUDGEMENTS.c.submitted_at).where(
+                here, PORTAL_JUDGEMENTS.c.submitted_at > now - _DAY
+            )
+        ).all()
+        return {
+            "items": int(connection.execute(count).scalar_one()),
+            "items_today": len(times),
+            "seconds_today": sum((row.submitted_at - row.presented_at).total_seconds() for row in times),
+        }
+
+    def _held(self, connection: Connection, annotator: str, now: datetime) -> str | None:
+        mine = (RESERVATIONS.c.site == self._site.id) & (RESERVATIONS.c.annotator == annotator)
+        query = (
+            select(RESERVATIONS.c.presentation, RESERVATIONS.c.item, RESERVATIONS.c.state, PLACEMENTS.c.cell)
+            .join(PLACEMENTS, PLACEMENTS.c.presentation == RESERVATIONS.c.presentation)
+            .where(mine, RESERVATIONS.c.state.in_(("held", "expired")))
+            .order_by(RESERVATIONS.c.state.desc(), RESERVATIONS.c.reserved_at)
+        )
+        counts: Counts | None = None
+        for row in connection.execute(query).all():
+            if row.state == "expired":
+                # A person who comes back late goes on where they were, if the place was not given away.
+                counts = self._counted(connection) if counts is None else counts
+                cell = self._cells.get(row.cell, OUTSIDE)
+                full = counts.by_item.get(row.item, 0) >= self._plan.overlap
+                items = len(self._items(connection)[Role.ORDINARY])
+                if full or counts.by_cell.get(cell, 0) >= self._plan.quota(cell, items):
+                    continue
+            here = RESERVATIONS.c.presentation == row.presentation
+            connection.execute(
+                update(RESERVATIONS).where(here).values(state="held", expires_at=now + self._hold)
+            )
+            return str(row.presentation)
+        return None
+
+    def _items(self, connection: Connection) -> dict[Role, dict[str, str]]:
+        """Role → item → kind, of every item of the site's portal."""
+        joined = PORTAL_ITEMS.outerjoin(
+            ITEM_ROLES,
+            (ITEM_ROLES.c.site == PORTAL_ITEMS.c.site) & (ITEM_ROLES.c.item == PORTAL_ITEMS.c.item),
+        )
+        query = (
+            select(PORTAL_ITEMS.c.item, PORTAL_ITEMS.c.kind, ITEM_ROLES.c.role)
+            .select_from(joined)
+            .where(PORTAL_ITEMS.c.site == self._site.id)
+            .order_by(PORTAL_ITEMS.c.item)
+        )
+        found: dict[Role, dict[str, str]] = {role: {} for role in Role}
+        for row in connection.execute(query):
+            found[Role(row.role or Role.ORDINARY)][row.item] = row.kind
+        return found
+
+    def _counted(self, connection: Connection) -> Counts:
+        """What is done or in flight of ordinary items."""
+        query = (
+            select(RESERVATIONS.c.item, PLACEMENTS.c.cell, func.count())
+            .join(PLACEMENTS, PLACEMENTS.c.presentation == RESERVATIONS.c.presentation)
+            .where(
+                RESERVATIONS.c.site == self._site.id,
+                RESERVATIONS.c.state.in_(_COUNTING),
+                PLACEMENTS.c.role == str(Role.ORDINARY),
+            )
+            .group_by(RESERVATIONS.c.item, PLACEMENTS.c.cell)
+        )
+        pairs = [
+            (row[0], self._cells.get(row[1], OUTSIDE))
+            for row in connection.execute(query)
+            for _ in range(int(row[2]))
+        ]
+        return Counts.of(pairs)
+
+    def _new(
+        self, connection: Connection, annotator: str, consent: str, policy: str | None, now: datetime
+    ) -> str | None:
+        mine = (RESERVATIONS.c.site == self._site.id) & (RESERVATIONS.c.annotator == annotator)
+        met = list(connection.execute(select(RESERVATIONS.c.item).where(mine)).scalars())
+        items = self._items(connection)
+        cell = self._plan.cell_of(self._profile(annotator))
+        item, role = self._special(annotator, items, met)
+        if item is None:
+            item = choose(
+                self._plan,
+                cell=cell,
+                annotator=annotator,
+                items=list(items[Role.ORDINARY]),
+                met=met,
+                counts=self._counted(connection),
+                seed=self._site.seed,
+            )
+        if item is None:
+            return None
+        record = connection.execute(select(ITEMS.c.record).where(ITEMS.c.item == item)).scalar_one()
+        row, turn = self._shown(connection, record, items[role][item], cell, consent, policy, now)
+        connection.execute(insert(PRESENTATIONS).values({**asdict(row), "shown": list(row.shown)}))
+        connection.execute(
+            insert(RESERVATIONS).values(
+                presentation=row.presentation,
+                site=self._site.id,
+                item=item,
+                annotator=annotator,
+                state="held",
+                reserved_at=now,
+                expires_at=now + self._hold,
+            )
+        )
+        connection.execute(
+            insert(PLACEMENTS).values(
+                presentation=row.presentation,
+                site=self._site.id,
+                annotator=annotator,
+                cell=self._token(cell),
+                role=str(role),
+                turn=turn,
+                candidates=len(row.shown),
+            )
+        )
+        return row.presentation
+
+    def _special(
+        self, annotator: str, items: Mapping[Role, Mapping[str, str]], met: list[str]
+    ) -> tuple[str | None, Role]:
+        """The gold or attention item that is due for the person; an ordinary one where none is left of them."""
+        role = due_role(self._plan, len(met) + 1)
+        left = sorted(set(items[role]) - set(met), key=lambda item: self._draw(item, annotator))
+        if role is Role.ORDINARY or not left:
+            return None, Role.ORDINARY
+        return left[0], role
+
+    def _shown(
+        self,
+        connection: Connection,
+        item: Mapping[str, Any],
+        kind: str,
+        cell: Cell,
+        consent: str,
+        policy: str | None,
+        now: datetime,
+    ) -> tuple[Presentation, int]:
+        ids = [candidate["candidate"] for candidate in item["candidates"]]
+        query = (
+            select(PLACEMENTS.c.cell, PLACEMENTS.c.turn, RESERVATIONS.c.item, func.count())
+            .join(RESERVATIONS, RESERVATIONS.c.presentation == PLACEMENTS.c.presentation)
+            .where(
+                RESERVATIONS.c.site == self._site.id,
+                RESERVATIONS.c.state.in_(_COUNTING),
+                PLACEMENTS.c.candidates == len(ids),
+                (PLACEMENTS.c.cell == self._token(cell)) | (RESERVATIONS.c.item == item["item"]),
+            )
+            .group_by(PLACEMENTS.c.cell, PLACEMENTS.c.turn, RESERVATIONS.c.item)
+        )
+        of_cell: Counter[int] = Counter()
+        of_item: Counter[int] = Counter()
+        for row in connection.execute(query):
+            if row.cell == self._token(cell):
+                of_cell[row.turn] += int(row[3])
+            if row.item == item["item"]:
+                of_item[row.turn] += int(row[3])
+        order, turn = balanced_order(
+            ids, item=item["item"], turns_of_cell=of_cell, turns_of_item=of_item, seed=self._site.seed
+        )
+        here = (PRESENTATIONS.c.site == self._site.id) & (PRESENTATIONS.c.item == item["item"])
+        last = connection.execute(select(func.max(PRESENTATIONS.c.slot)).where(here)).scalar_one()
+        slot = max(FIRST_PORTAL_SLOT - 1, -1 if last is None else int(last)) + 1
+        return Presentation(
+            presentation=presentation_id(self._site.id, item["item"], slot),
+            site=self._site.id,
+            item=item["item"],
+            item_digest=item["digest"],
+            slot=slot,
+            shown=tuple(order),
+            config_digest=page_digest(kind),
+            policy_digest=policy,
+            consent=consent,
+            created_at=now,
+            source=str(Source.PORTAL),
+        ), turn
+
+    def achieved(self, now: datetime) -> tuple[Achieved, ...]:
+        """Achieved against target, cell by cell."""
+        query = (
+            select(PLACEMENTS.c.cell, RESERVATIONS.c.state, PORTAL_JUDGEMENTS.c.submitted_at)
+            .join(RESERVATIONS, RESERVATIONS.c.presentation == PLACEMENTS.c.presentation)
+            .outerjoin(PORTAL_JUDGEMENTS, PORTAL_JUDGEMENTS.c.presentation == PLACEMENTS.c.presentation)
+            .where(
+                PLACEMENTS.c.site == self._site.id,
+                PLACEMENTS.c.role == str(Role.ORDINARY),
+                RESERVATIONS.c.state.in_(_COUNTING),
+            )
+        )
+        done: Counter[Cell] = Counter()
+        flying: Counter[Cell] = Counter()
+        lately: Counter[Cell] = Counter()
+        with self._db.read() as connection:
+            items = len(self._items(connection)[Role.ORDINARY])
+            for row in connection.execute(query):
+                cell = self._cells.get(row.cell, OUTSIDE)
+                if row.state == "held":
+                    flying[cell] += 1
+                    continue
+                done[cell] += 1
+                if row.submitted_at is not None and row.submitted_at > now - _DAY:
+                    lately[cell] += 1
+        return achieved(self._plan, items=items, done=done, in_flight=flying, done_last_day=lately, now=now)
+
+    def _token(self, cell: Cell) -> str:
+        return hmac.new(self._secret, "\x1f".join(cell).encode(), hashlib.sha256).hexdigest()[:32]
