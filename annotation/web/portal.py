@@ -212,6 +212,8 @@ class Portal:
         if status == 401:
             return self.message("no_session", language=language, status=401)
         key = _PAGES.get(status, "trouble")
+        if status == 404 and request.url.path.startswith("/join/"):
+            key = "no_link"
         return self.message(key, language=language, status=status, headers=headers)
 
 

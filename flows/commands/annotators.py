@@ -58,6 +58,13 @@ def invite(
     where = site or settings.sites[0].id
     made = []
     with db, open_identity(settings, where, now=now) as identities:
+        stopped = {one.annotator for one in enrolment.overview(db, where) if one.stopped}
+        for address, _ in people:
+            if identities.annotator_of(address) in stopped:
+                # Before anything is made: a link is printed once, and an error would swallow those made so far.
+                raise InputError(
+                    "this person has withdrawn and cannot be invited again", field="contact", value=address
+                )
         for address, name in people:
             fresh = identities.annotator_of(address) or "a-" + secrets.token_hex(8)
             annotator = identities.add(fresh, contact=address, name=name, now=now)

@@ -59,10 +59,7 @@ def test_people_are_invited_from_a_file(home, tmp_path):
     file = tmp_path / "people.csv"
     file.write_text("contact,name\nada@example.org,Ada\nbob@example.org,\n")
     assert len(json.loads(run(home, "invite", "--file", str(file), "--json"))["invitations"]) == 2
-    assert [
-        one["so"] if "so" in one else one["stopped"]
-        for one in json.loads(run(home, "list", "--json"))["annotators"]
-    ] == [False, False]
+    assert len(json.loads(run(home, "list", "--json"))["annotators"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -80,6 +77,15 @@ def test_a_file_without_people_is_refused(home, tmp_path, text, says):
     assert json.loads(run(home, "list", "--json"))["annotators"] == []
 
 
+def test_who_withdrew_is_not_invited_again_and_nobody_else_is_either(home):
+    [made] = json.loads(run(home, "invite", CONTACT, "--json"))["invitations"]
+    with open_database(load_settings(home), now=NOW) as db:
+        enrolment.request_withdrawal(db, "main", made["annotator"], via="command", now=NOW)
+    assert "has withdrawn" in run(home, "invite", "bob@example.org", CONTACT, code=2)
+    assert len(json.loads(run(home, "list", "--json"))["annotators"]) == 1
+    assert "withdrawn" in run(home, "list")
+
+
 def test_nobody_to_invite_and_no_items_to_ask_are_refused(home):
     assert "nobody to invite" in run(home, "invite", code=2)
     assert "no such items" in run(home, "ask", "rating", code=2)
@@ -93,20 +99,18 @@ def test_items_are_put_before_the_people_once(home):
     assert "0 items" in run(home, "ask", "rating", "--origin", "test")
 
 
-def test_an_export_has_no_names_and_is_private(home, tmp_path):
-    site = Site(home)
-    site.ready()
+def test_an_export_has_no_names_and_no_own_words_and_is_private(home, tmp_path):
+    site = Site(home, sites=load_settings(home).sites)
+    browser = Browser(site.app, secret=site.ready())
+    browser.get("/portal/my-data")
+    browser.post("/portal/about-you", {"f.gender": "female", "w.gender": "my words", "decline": "1"})
     site.db.close()
     file = tmp_path / "people.json"
-    settings = load_settings(home)
-    assert settings.site("main").key.get_secret_value() != "secret of the site"
-    with open_database(settings, now=NOW) as db:
-        enrolment.enrol(db, "main", "a-2", locale="en", simulated=True, now=NOW)
-    # The keys of this test's people are wrapped by another secret than the data folder's: an outside fault, told.
     run(home, "export", str(file))
     held = json.loads(file.read_text())
-    assert {row["status"] for row in held["profiles"]} <= {"prefer_not_to_say"}
+    assert {row["field"]: row["value"] for row in held["profiles"] if row["value"]} == {"gender": "female"}
     assert {row["purpose"] for row in held["consents"]} == {"collection", "training", "publication"}
+    assert "my words" not in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
