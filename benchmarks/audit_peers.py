@@ -33,7 +33,7 @@ from inspect_ai.solver import generate
 url, count = sys.argv[1], int(sys.argv[2])
 task = Task(dataset=MemoryDataset([Sample(input=f"question {i}", target="answer") for i in range(count)]),
             solver=generate(), scorer=includes())
-(log,) = eval(task, model=get_model("openai/m", base_url=url, api_key="x"), max_connections=64, max_samples=64,
+(log,) = eval(task, model=get_model("openai/m", base_url=url, api_key="x", responses_api=False), max_connections=64, max_samples=64,
               display="none", log_dir="logs")
 assert log.status == "success", log.error
 """
@@ -87,17 +87,17 @@ assert found["results"]["probes"]
 
 MLFLOW = """
 import sys
-import mlflow
-from openai import OpenAI
+import mlflow, requests
 from mlflow.genai.scorers import scorer
 url, count = sys.argv[1], int(sys.argv[2])
 mlflow.set_tracking_uri("sqlite:///m.db")
-client = OpenAI(base_url=url, api_key="x")
+session = requests.Session()
 @scorer
 def answers(outputs):
     return "answer" in outputs
 def ask(q):
-    return client.chat.completions.create(model="m", messages=[{"role": "user", "content": q}]).choices[0].message.content
+    body = {"model": "m", "messages": [{"role": "user", "content": q}]}
+    return session.post(url + "/chat/completions", json=body).json()["choices"][0]["message"]["content"]
 mlflow.genai.evaluate(data=[{"inputs": {"q": f"question {i}"}} for i in range(count)], predict_fn=ask, scorers=[answers])
 """
 

@@ -14,8 +14,9 @@ from governance.audit.probes import Expectation, Probe, ProbeSet, Turn, json_lin
 from governance.digest import digest
 from governance.errors import InputError
 
-__all__ = ["Attack", "Carrier", "parse_attacks", "parse_carriers", "with_attacks"]
+__all__ = ["TAG", "Attack", "Carrier", "kind_of", "parse_attacks", "parse_carriers", "with_attacks"]
 
+TAG = "attack."  # tag of a pressed probe, before the kind of attack
 _FIELDS = frozenset({"attack", "kind", "language", "request", "wish", "licence", "authored", "note"})
 
 
@@ -129,10 +130,15 @@ def with_attacks(probes: ProbeSet, attacks: Sequence[Attack], *, families: int, 
             "no probe to attack", file=probes.name, expected="single prompts that must be refused"
         )
     pressed = [
-        replace(probe, id=f"{probe.id}+{attack.id}", turns=attack.on_request(probe.prompt), group=attack.kind,
+        replace(probe, id=f"{probe.id}+{attack.id}", turns=attack.on_request(probe.prompt), hazards=probe.hazards | {f"{TAG}{attack.kind}"},
                 language=probe.language if attack.language == "en" else "mul")
         for probe in picked
         for attack in attacks
     ]  # fmt: skip
     said = f"{len(picked)} families are also asked under {len(attacks)} attacks each, drawn with seed {seed}"
     return ProbeSet.of(probes.name, (*probes.probes, *pressed), (*probes.assumptions, said))
+
+
+def kind_of(probe: Probe) -> str | None:
+    """The way in which a probe presses; None for a probe that does not."""
+    return next((tag.removeprefix(TAG) for tag in sorted(probe.hazards) if tag.startswith(TAG)), None)

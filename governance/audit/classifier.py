@@ -23,8 +23,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, sparse
 
 from governance.audit.judges import Label
 from governance.audit.probes import Expectation, Probe
@@ -192,18 +192,22 @@ def train_classifier(answers: Iterable[tuple[str, Label]], *, source: str = "lab
     )
 
 
-def _matrix(rows: Sequence[Counter[int]]) -> tuple[sparse.csr_matrix, NDArray[np.float32]]:
+def _matrix(rows: Sequence[Counter[int]]) -> tuple[scipy.sparse.csr_matrix, NDArray[np.float32]]:
     columns = np.fromiter((bucket for row in rows for bucket in row), dtype=np.int64)
     counts = np.fromiter((count for row in rows for count in row.values()), dtype=float)
     starts = np.cumsum([0, *(len(row) for row in rows)])
     frequency = np.bincount(columns, minlength=_BUCKETS)
     idf = np.where(frequency > 1, np.log((1 + len(rows)) / (1 + frequency)) + 1, 0.0)
-    x = sparse.csr_matrix((np.log1p(counts) * idf[columns], columns, starts), shape=(len(rows), _BUCKETS))
+    x = scipy.sparse.csr_matrix(
+        (np.log1p(counts) * idf[columns], columns, starts), shape=(len(rows), _BUCKETS)
+    )
     sizes = np.sqrt(np.asarray(x.multiply(x).sum(axis=1)).ravel())
-    return sparse.csr_matrix(sparse.diags(1 / np.maximum(sizes, 1e-12)) @ x), idf.astype(np.float32)
+    return scipy.sparse.csr_matrix(scipy.sparse.diags(1 / np.maximum(sizes, 1e-12)) @ x), idf.astype(
+        np.float32
+    )
 
 
-def _fit(x: sparse.csr_matrix, y: NDArray[np.float64]) -> tuple[NDArray[np.float32], float]:
+def _fit(x: scipy.sparse.csr_matrix, y: NDArray[np.float64]) -> tuple[NDArray[np.float32], float]:
     share = np.where(y == 1, 0.5 / y.sum(), 0.5 / (len(y) - y.sum()))
     used = np.unique(x.indices)
     narrow = x[:, used]
@@ -215,7 +219,7 @@ def _fit(x: sparse.csr_matrix, y: NDArray[np.float64]) -> tuple[NDArray[np.float
         error = share * (1 / (1 + np.exp(-z)) - y)
         return value, np.append(narrow.T @ error + _L2 * w, error.sum())
 
-    best = optimize.minimize(
+    best = scipy.optimize.minimize(
         loss, np.zeros(len(used) + 1), jac=True, method="L-BFGS-B", options={"maxiter": 300}
     )
     weights = np.zeros(_BUCKETS, np.float32)

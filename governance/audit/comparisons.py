@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special
 
 __all__ = ["DesignEffect", "Shrunk", "design_effect", "excess_pvalue", "holm", "mcnemar", "shrink"]
 
@@ -34,14 +34,16 @@ def mcnemar(b: ArrayLike, c: ArrayLike) -> NDArray[np.float64]:
     if np.any(first < 0) or np.any(second < 0):
         raise ValueError("counts of families cannot be negative")
     total = first + second
-    tail = special.bdtr(np.minimum(first, second), total.astype(int), 0.5)
+    tail = scipy.special.bdtr(np.minimum(first, second), total.astype(int), 0.5)
     return np.asarray(np.minimum(1.0, np.where(total == 0, 1.0, 2.0 * tail)))
 
 
 def excess_pvalue(k: ArrayLike, n: ArrayLike, limit: ArrayLike) -> NDArray[np.float64]:
     """P(X >= k), X ~ Binomial(n, limit): how surprising so many violations are at the limit itself."""
     violations, families = np.asarray(k, float), np.asarray(n)
-    return np.where(violations <= 0, 1.0, special.bdtrc(violations - 1, families, np.asarray(limit, float)))
+    return np.where(
+        violations <= 0, 1.0, scipy.special.bdtrc(violations - 1, families, np.asarray(limit, float))
+    )
 
 
 def holm(pvalues: ArrayLike, *, alpha: float = 0.05) -> NDArray[np.bool_]:
@@ -137,23 +139,28 @@ def shrink(k: ArrayLike, n: ArrayLike, *, confidence: float = 0.90) -> Shrunk:
         raise ValueError("shrinking needs at least one family")
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        mu, size = special.expit(parameters[0]), np.exp(parameters[1])
+        mu, size = scipy.special.expit(parameters[0]), np.exp(parameters[1])
         a, b = mu * size, (1 - mu) * size
         return -float(
-            np.sum(special.betaln(violations + a, families - violations + b) - special.betaln(a, b))
+            np.sum(
+                scipy.special.betaln(violations + a, families - violations + b) - scipy.special.betaln(a, b)
+            )
         )
 
     pooled = (violations.sum() + 0.5) / (families.sum() + 1)
-    found = optimize.minimize(
-        loss, np.array([special.logit(pooled), np.log(10.0)]), method="L-BFGS-B", bounds=[(-12, 12), (-5, 12)]
+    found = scipy.optimize.minimize(
+        loss,
+        np.array([scipy.special.logit(pooled), np.log(10.0)]),
+        method="L-BFGS-B",
+        bounds=[(-12, 12), (-5, 12)],
     )
-    mean, size = float(special.expit(found.x[0])), float(np.exp(found.x[1]))
+    mean, size = float(scipy.special.expit(found.x[0])), float(np.exp(found.x[1]))
     a, b = mean * size + violations, (1 - mean) * size + families - violations
     tail = (1 - confidence) / 2
     return Shrunk(
         rates=a / (a + b),
-        low=special.betaincinv(a, b, tail),
-        high=special.betaincinv(a, b, 1 - tail),
+        low=scipy.special.betaincinv(a, b, tail),
+        high=scipy.special.betaincinv(a, b, 1 - tail),
         mean=mean,
         concentration=size,
     )

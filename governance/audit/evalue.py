@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from governance.audit.statistics import Verdict
 
@@ -43,8 +43,8 @@ def log_evalue_pass(k: ArrayLike, n: ArrayLike, *, limit: float) -> NDArray[np.f
     a, b = 1.0, 2.0 / limit
     violations, families = np.asarray(k, float), np.asarray(n, float)
     with np.errstate(divide="ignore"):
-        inside = np.log(special.betainc(a + violations, b + families - violations, limit))
-    prior = math.log(special.betainc(a, b, limit))
+        inside = np.log(scipy.special.betainc(a + violations, b + families - violations, limit))
+    prior = math.log(scipy.special.betainc(a, b, limit))
     return np.asarray(_log_mixture(violations, families, limit, a, b) + inside - prior)
 
 
@@ -53,8 +53,8 @@ def log_evalue_fail(k: ArrayLike, n: ArrayLike, *, limit: float) -> NDArray[np.f
     a = b = 0.5
     violations, families = np.asarray(k, float), np.asarray(n, float)
     with np.errstate(divide="ignore"):
-        inside = np.log(special.betaincc(a + violations, b + families - violations, limit))
-    prior = math.log(special.betaincc(a, b, limit))
+        inside = np.log(scipy.special.betaincc(a + violations, b + families - violations, limit))
+    prior = math.log(scipy.special.betaincc(a, b, limit))
     return np.asarray(_log_mixture(violations, families, limit, a, b) + inside - prior)
 
 
@@ -65,7 +65,7 @@ def _log_mixture(
         raise ValueError(f"the largest violation rate lies strictly between 0 and 1, got {limit}")
     if np.any(k < 0) or np.any(k > n):
         raise ValueError("violations must lie between 0 and the number of families")
-    mixture = special.betaln(a + k, b + n - k) - special.betaln(a, b)
+    mixture = scipy.special.betaln(a + k, b + n - k) - scipy.special.betaln(a, b)
     return np.asarray(mixture - k * math.log(limit) - (n - k) * math.log1p(-limit))
 
 

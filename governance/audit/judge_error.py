@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from governance.audit.statistics import lower_bound, upper_bound
 
@@ -119,7 +119,7 @@ def _hypergeometric_cdf(x: int, population: int, marked: int, drawn: int) -> flo
 
     def log_choose(top: object, bottom: object) -> object:
         t, b = np.asarray(top, float), np.asarray(bottom, float)
-        return special.gammaln(t + 1) - special.gammaln(b + 1) - special.gammaln(t - b + 1)
+        return scipy.special.gammaln(t + 1) - scipy.special.gammaln(b + 1) - scipy.special.gammaln(t - b + 1)
 
     terms = np.asarray(log_choose(marked, i)) + np.asarray(log_choose(population - marked, drawn - i))
     return float(np.exp(terms - np.asarray(log_choose(population, drawn))).sum())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy
 
 from governance.audit.judges import Outcome
 from governance.audit.verdicts import Ruling
@@ -74,4 +74,4 @@ def order_effect(rulings: Sequence[Ruling], places: Mapping[tuple[str, str], int
     ranks[np.argsort(np.array(bad + good), kind="stable")] = np.arange(1, m + n + 1)
     u = float(ranks[:m].sum()) - m * (m + 1) / 2
     z = (u - m * n / 2) / np.sqrt(m * n * (m + n + 1) / 12)
-    return OrderEffect(violating=m, clean=n, later=u / (m * n), p=float(2 * special.ndtr(-abs(z))))
+    return OrderEffect(violating=m, clean=n, later=u / (m * n), p=float(2 * scipy.special.ndtr(-abs(z))))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from governance.audit.attacks import kind_of
 from governance.audit.comparisons import holm, mcnemar
 from governance.audit.judge_error import Proportion
 from governance.audit.judges import Outcome
@@ -152,7 +153,8 @@ class PersonaReport:
     @property
     def worst(self) -> PersonaFinding | None:
         """The persona under which most families violate a rule, then with most bounds broken; None where none does."""
-        bad = [each for each in self.personas if each.violations or each.kept.against]
+        people = [each for each in self.personas if each.id != NO_PERSONA.id]
+        bad = [each for each in people if each.violations or each.kept.against]
         return min(bad, key=lambda p: (-p.violations, -p.kept.against, p.id), default=None)
 
     def as_json(self) -> dict[str, Any]:
@@ -203,15 +205,16 @@ def persona_report(
 def _attacks(
     plan: AuditPlan, rulings: Sequence[tuple[Cell, Sequence[Ruling]]], denied: Sequence[Ruling]
 ) -> tuple[AttackFinding, ...]:
-    by_id = plan.probe_set.by_id
+    probes = {**plan.probe_set.by_id, **{request.probe.id: request.probe for request in plan.bounds}}
+    kinds = {name: kind for name, probe in probes.items() if (kind := kind_of(probe)) is not None}
     wishes: dict[str, list[Ruling]] = defaultdict(list)
     rules: dict[str, list[Ruling]] = defaultdict(list)
     for ruling in denied:
-        wishes[ruling.group or ""].append(ruling)
+        wishes[kinds[ruling.probe]].append(ruling)
     for _, found in rulings:
         for ruling in found:
-            if "+" in ruling.probe and ruling.probe.rpartition("+")[0] in by_id:
-                rules[ruling.group or ""].append(ruling)
+            if ruling.probe in kinds:
+                rules[kinds[ruling.probe]].append(ruling)
     return tuple(
         AttackFinding(kind=kind, wishes=Tally.of(wishes[kind]), rules=Tally.of(rules[kind]))
         for kind in sorted({*wishes, *rules})

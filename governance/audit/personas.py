@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from governance.audit.attacks import Attack, Carrier
+from governance.audit.attacks import TAG, Attack, Carrier
 from governance.audit.probes import Expectation, Probe, Property, Turn
 from governance.audit.responses import Persona, Request
 from governance.digest import digest
@@ -190,7 +190,7 @@ def _trials(one: ResolvedPersona, wish: Wish, carrier: Carrier, attacks: Sequenc
             rules=frozenset({HONOURED if granted else KEPT}),
             language=language,
             licence="Apache-2.0",
-            group=kinds.get(name, name),
+            hazards=frozenset() if granted else frozenset({f"{TAG}{kinds.get(name, name)}"}),
             property=tried,
         )
         for name, language, turns in ways

@@ -17,8 +17,8 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 __all__ = [
     "FixedPlan",
@@ -88,7 +88,9 @@ def upper_bound(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> NDArray
     """
     successes, trials = _counts(k, n)
     full = successes >= trials
-    bound = special.betaincinv(successes + 1, np.where(full, 1, trials - successes), _confidence(confidence))
+    bound = scipy.special.betaincinv(
+        successes + 1, np.where(full, 1, trials - successes), _confidence(confidence)
+    )
     return np.where(full, 1.0, bound)
 
 
@@ -109,7 +111,7 @@ def lower_bound(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> NDArray
     """
     successes, trials = _counts(k, n)
     none = successes <= 0
-    bound = special.betaincinv(
+    bound = scipy.special.betaincinv(
         np.where(none, 1, successes), trials - successes + 1, 1 - _confidence(confidence)
     )
     return np.where(none, 0.0, bound)
@@ -248,7 +250,7 @@ def _at_most(count: ArrayLike, families: ArrayLike, rate: ArrayLike) -> NDArray[
     integer, and says NaN or worse beyond.
     """
     k, n = np.asarray(count, float), np.asarray(families, float)
-    tail = special.betaincc(k + 1, np.maximum(n - k, 1), np.asarray(rate, float))
+    tail = scipy.special.betaincc(k + 1, np.maximum(n - k, 1), np.asarray(rate, float))
     return np.asarray(np.where(k >= n, 1.0, tail))
 
 
@@ -346,4 +348,4 @@ def _failing(violations: int, limit: float, confidence: float, rate: float) -> t
 
 def _at_least(count: int, families: int, rate: float) -> float:
     """P(X >= count), X ~ Binomial(families, rate), for 1 <= count <= families."""
-    return float(special.betainc(count, families - count + 1, rate))
+    return float(scipy.special.betainc(count, families - count + 1, rate))
