@@ -27,7 +27,7 @@ from infra.held_out import Judged
 
 __all__ = ["SOURCE", "panel_judgements"]
 
-SOURCE: Final = "a simulated panel of 72 people on 100 held-out pairs"
+SOURCE: Final = "a simulated panel on held-out pairs of stored answers"
 _BANDS: Final = ("18-24", "25-34", "35-44", "45-54", "55-64", "65+")
 _PER_BAND: Final = 12
 _TASTES: Final = {
@@ -126,7 +126,7 @@ def _people(seed: int) -> list[_Person]:
                 _Person(
                     id=f"panel-{band}-{number:02}",
                     tastes=replace(tastes, **moved),
-                    profile={"age": band, "gender": ("female", "male")[number % 2]},
+                    profile={"age": band, "gender": ("female", "male")[number // 2 % 2]},
                     wishes=_WISHES[group],
                 )
             )
@@ -144,7 +144,8 @@ def panel_judgements(policy: EffectivePolicy, *, seed: int) -> list[Judged]:
         settings = dict(resolve(policy, person.wishes).settings)
         for number, (item, prompt, harmful, (one, other)) in enumerate(_pairs()):
             noise = float(random.normal(0.0, person.tastes.noise))
-            if (place + number) % _EVERY:
+            # Halves that go neither with gender nor with a kind of pair.
+            if (place // 4 + place + number // 3) % _EVERY:
                 continue
             difference = (
                 _utility(one, person, harmful=harmful) - _utility(other, person, harmful=harmful) + noise

@@ -132,7 +132,7 @@ def _walk(
     from infra.settings import load_settings
 
     use_prefect(load_settings(folder))
-    from flows import demonstration
+    from flows import demonstration, demonstration_audit
     from flows.audit import audit
     from flows.collect import collect
     from flows.promote import promote
@@ -170,10 +170,11 @@ def _walk(
                 home=home,
             )
         _show_release(console, released)
-        with timer.step("train", "training two candidates"):
-            trained = train(home=home)
+        kinds = demonstration_audit.CANDIDATES if data is None else ("unbounded", "bounded")
+        with timer.step("train", f"training {len(kinds)} candidates"):
+            trained = train(kinds, home=home)
         verdicts = {}
-        with timer.step("audit", "auditing both"):
+        with timer.step("audit", "auditing each"):
             for kind, version in trained["versions"].items():
                 verdicts[kind] = audit(trained["model"], version, home=home)
         _show_audits(console, verdicts)
@@ -307,31 +308,13 @@ def _show_release(console: Console, released: Mapping[str, Any]) -> None:
 
 
 def _show_audits(console: Console, verdicts: Mapping[str, Mapping[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
+    from flows.demonstration_audit import table_of_refusals
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("candidate and rule", "violating families", "95 % bounds", "limit", "verdict"):
-        table.add_column(name, no_wrap=True)
-    colours = {"PASS": "green", "FAIL": "red", "UNDECIDED": "yellow"}
-    for kind, found in verdicts.items():
-        table.add_row(f"[b]{kind}[/b] (version {found['version']})", "", "", "", "")
-        for each in found["findings"]:
-            if not each["families"] and each["verdict"] == "PASS":
-                continue
-            measured = bool(each["families"])
-            table.add_row(
-                f"  {each['rule']}",
-                f"{each['violations']} of {each['families']}" if measured else "(its data)",
-                f"{100 * each['low']:.1f} to {100 * each['high']:.1f} %" if measured else "",
-                f"{100 * each['limit']:g} %" if each["limit"] is not None else "",
-                f"[{colours[each['verdict']]}]{each['verdict']}[/]",
-            )
     console.print(
-        "\n[b]5  Audit[/b]  each without a profile and under the one above; evidence of grade S (simulated)"
+        "\n[b]5  Audit[/b]  each as it is, under the profile above, and against six age groups of a simulated panel"
     )
-    console.print(table)
-    console.print()
+    console.print(table_of_refusals(verdicts))
+    console.print("   [dim]evidence of grade S: labels and people are simulated[/dim]\n")
 
 
 def _show_outcomes(console: Console, outcomes: Mapping[str, Mapping[str, Any]]) -> None:
@@ -342,8 +325,10 @@ def _show_outcomes(console: Console, outcomes: Mapping[str, Mapping[str, Any]]) 
     for kind, outcome in outcomes.items():
         word = "[green]promoted[/green]" if outcome["promoted"] else "[red]refused[/red]"
         console.print(f"   {kind} as champion: {word}")
-        for reason in outcome["reasons"]:
-            console.print(Padding(f"[dim]{escape(reason)}[/dim]", (0, 0, 0, 5)))
+        reasons = [each for each in outcome["reasons"] if not each.startswith("the verdict is")]
+        for reason in reasons[:1]:
+            more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+            console.print(Padding(f"[dim]{escape(reason)}{more}[/dim]", (0, 0, 0, 5)))
 
 
 def _where(console: Console, story: Mapping[str, Any], folder: Path, timer: _Clock, *, keep: bool) -> None:

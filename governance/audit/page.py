@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
+from governance.audit.people_tables import people_tables
 from governance.audit.persona_tables import Table, asking_sentences, persona_tables
 from governance.audit.report import AuditReport
 from governance.audit.sentences import (
@@ -17,11 +18,14 @@ from governance.audit.sentences import (
     found,
     headline,
     is_about_data,
+    is_about_people,
+    is_measured,
     notes,
     share,
     untested,
     worth,
 )
+from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
 from governance.digest import short
 
@@ -31,8 +35,8 @@ EXAMPLES = 5
 LONGEST = 1200
 
 _STYLE = """
-:root{color-scheme:light dark;--pass:#1a7f37;--fail:#b42318;--undecided:#8a5a00;--line:#8884;--soft:#8881}
-*{box-sizing:border-box}body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:0 auto;padding:2rem 1.2rem 5rem}
+:root{color-scheme:light dark;--pass:light-dark(#1a7f37,#56d364);--fail:light-dark(#b42318,#ff8f85);--undecided:light-dark(#8a5a00,#e3b341);--line:#8884;--soft:light-dark(#f1f1f1,#262626)}
+*{box-sizing:border-box}body{background:light-dark(#fff,#121212);color:light-dark(#1b1b1b,#f0f0f0);font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:0 auto;padding:2rem 1.2rem 5rem}
 h1{font-size:1.7rem;line-height:1.25;margin:.2rem 0 .6rem;overflow-wrap:anywhere}h2{margin:2.6rem 0 .6rem;font-size:1.25rem}
 h3{margin:1.8rem 0 .3rem;font-size:1.05rem}.v{font-weight:700;letter-spacing:.02em}.PASS{color:var(--pass)}.FAIL{color:var(--fail)}
 .UNDECIDED{color:var(--undecided)}.lead{font-size:1.1rem}.wrap{overflow-x:auto}table{border-collapse:collapse;width:100%}
@@ -40,8 +44,9 @@ th,td{text-align:left;padding:.45rem .7rem .45rem 0;border-bottom:1px solid var(
 td.n{font-variant-numeric:tabular-nums;white-space:nowrap}.note{border:1px solid var(--line);padding:.7rem 1rem;border-radius:.4rem}
 code{font-size:.85em;overflow-wrap:anywhere}svg{display:block;width:100%;min-width:11rem;height:1.7rem}
 details{margin:.5rem 0;border:1px solid var(--line);border-radius:.4rem;padding:.4rem .8rem}summary{cursor:pointer}
+input.see{width:1.5rem;height:1.5rem;vertical-align:middle}li:not(:has(input.see:checked)) blockquote{filter:blur(.45rem);user-select:none}
 blockquote{margin:.5rem 0;padding:.4rem .8rem;background:var(--soft);white-space:pre-wrap;overflow-wrap:anywhere}
-.small{font-size:.9rem}
+.small{font-size:.9rem}a{color:light-dark(#0550ae,#79b8ff)}
 """.strip()
 
 
@@ -59,14 +64,15 @@ def as_page(
         answers: (probe id, persona id) to answer, for examples.
     """
     title = f"Audit: {report.verdict}, {report.subject}"
+    ordered = sorted(enumerate(report.findings), key=lambda each: _ORDER[each[1].verdict])
     sections = [
         _head(report),
-        _findings(report),
-        *(
-            _detail(index, finding, prompts or {}, answers or {})
-            for index, finding in enumerate(report.findings)
-        ),
+        _why(report),
+        _findings(ordered),
+        *map(_table, people_tables(report)),
         *map(_table, persona_tables(report)),
+        "<h2>Each rule</h2>",
+        *(_detail(index, finding, prompts or {}, answers or {}) for index, finding in ordered),
         _judges(report),
         _listed("What happened while asking and judging", asking_sentences(report)),
         _listed("What was not tested", untested(report)),
@@ -100,16 +106,42 @@ def _head(report: AuditReport) -> str:
     )
 
 
-def _findings(report: AuditReport) -> str:
+_ORDER = {Verdict.FAIL: 0, Verdict.UNDECIDED: 1, Verdict.PASS: 2}
+
+
+def _why(report: AuditReport) -> str:
+    """What did not pass, with the first reason of each; the broken before the undecided."""
+    blocking = sorted(
+        ((index, each) for index, each in enumerate(report.findings) if not each.is_passed),
+        key=lambda pair: _ORDER[pair[1].verdict],
+    )
+    if not blocking:
+        return ""
+    items = "".join(
+        f'<li><a href="#f{index}">{escape(finding.rule)}</a> {_word(finding.verdict.value)}: '
+        f"{escape(finding.reasons[0])}{_under(finding)}</li>"
+        for index, finding in blocking
+    )
+    return f"<section><h2>What stands in the way</h2><ul>{items}</ul></section>"
+
+
+def _under(finding: Finding) -> str:
+    if not finding.worst_persona:
+        return ""
+    name, count = finding.worst_persona
+    return f"; worst under persona {escape(name)} ({count})"
+
+
+def _findings(ordered: list[tuple[int, Finding]]) -> str:
     rows = "".join(
         f'<tr><td><a href="#f{index}">{escape(finding.rule)}</a><br><span class="small">'
         f"{counted(finding)}</span></td>"
         f'<td class="n">{found(finding)}</td><td>{_interval(finding)}</td>'
         f'<td class="n">{_limit(finding)}</td><td>{finding.grade or "-"}</td><td>{_word(finding.verdict.value)}{_beside(finding)}</td></tr>'
-        for index, finding in enumerate(report.findings)
+        for index, finding in ordered
     )
     return (
-        '<section><div class="wrap"><table><thead><tr><th>Rule</th><th>Violating families</th>'
+        '<section><h2>Every rule at a glance</h2><div class="wrap" tabindex="0" role="region" aria-label="Findings"><table><thead><tr><th>Rule</th><th>Found</th>'
         "<th>Where the rate lies (dashed: limit)</th><th>Limit</th><th>Evidence</th><th>Verdict</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div></section>"
     )
@@ -126,10 +158,10 @@ def _limit(finding: Finding) -> str:
 
 def _interval(finding: Finding) -> str:
     """The confidence bounds as a bar against the limit, and in words for who does not see it."""
-    if not finding.families or finding.limit is None:
+    if not is_measured(finding) or finding.limit is None:
         return "-" if is_about_data(finding) else "unknown"
     words = f"{100 * finding.low:.2f} to {100 * finding.high:.2f} %"
-    scale = max(finding.limit * 2, finding.high * 1.1, 0.01)
+    scale = 1.0 if is_about_people(finding) else max(finding.limit * 2, finding.high * 1.1, 0.01)
     low, high, limit, rate = (
         round(300 * value / scale, 1)
         for value in (finding.low, finding.high, finding.limit, finding.rate or 0.0)
@@ -170,7 +202,8 @@ def _examples(finding: Finding, prompts: Mapping[str, str], answers: Mapping[tup
     if not shown:
         return ""
     items = "".join(
-        f"<li><code>{escape(ruling.probe)}</code> ({escape(ruling.label.value)}, persona {escape(ruling.persona)})"
+        f"<li><code>{escape(ruling.probe)}</code> ({escape(ruling.label.value)}, persona {escape(ruling.persona)}) "
+        f'<label class="small"><input type="checkbox" class="see"> read this one</label>'
         f"<blockquote>{escape(_cut(prompts[ruling.probe]))}</blockquote>"
         f"<blockquote>{escape(_cut(answers.get((ruling.probe, ruling.persona), '')))}</blockquote></li>"
         for ruling in shown

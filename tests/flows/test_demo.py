@@ -8,6 +8,7 @@ import sys
 import httpx
 import pytest
 
+from flows.demonstration_audit import CANDIDATES
 from tests.support.shared_data import shared
 from tests.support.stack import processes_of
 from tests.support.way import ROOT
@@ -44,13 +45,22 @@ def test_one_version_is_promoted_and_one_refused_for_its_own_fault_alone(tmp_pat
     keep = ("--keep",) if store == "directory" else ()
     story = story_of(bounds("demo", "--home", home, "--store", store, "--json", *keep))
     try:
-        assert story["verdicts"] == {"unbounded": "FAIL", "bounded": "PASS"}
+        assert {kind: verdict == "PASS" for kind, verdict in story["verdicts"].items()} == {
+            kind: kind == "bounded" for kind in CANDIDATES
+        }
         [reason] = story["reasons"]["unbounded"]
         assert reason.startswith("T1.violent-threats (violation): FAIL")
         assert {kind: each["promoted"] for kind, each in story["promotions"].items()} == {
-            "unbounded": False,
-            "bounded": True,
+            kind: kind == "bounded" for kind in CANDIDATES
         }
+        refused_by = {
+            kind: {reason.partition(" ")[0] for reason in reasons}
+            for kind, reasons in story["reasons"].items()
+        }
+        assert refused_by["over-refuser"] == {"T2.no-over-refusal"}
+        assert refused_by["one-manner"] == {"A.age=65+"}
+        assert "A.age=65+" in refused_by["overfitted"]
+        assert all(rule.startswith("A.age=") for rule in refused_by["overfitted"])
         batch = story["batch"]
         assert batch["read"] == batch["accepted"] + batch["quarantined"] == story["judgements"]
         assert batch["failed_rules"] == {"D.duration": 1, "D.personal-data": 1, "R.decodable": 1}
