@@ -19,7 +19,7 @@ from governance.audit.persona_findings import persona_report
 from governance.audit.personas import KEPT
 from governance.audit.plan import AuditPlan, Cell, Unevaluated
 from governance.audit.report import AuditReport
-from governance.audit.responses import Response, Subject
+from governance.audit.responses import Request, Response, Subject
 from governance.audit.verdicts import Finding, Ruling, find, open_finding, rule_on, rule_requests
 from governance.digest import digest, digest_set
 from governance.errors import InputError
@@ -124,8 +124,9 @@ def conclude(
                 measured = _measure(rulings, beside_them)
                 if measured is not None:
                     errors[f"{each.id}/{cell.rule}/{cell.direction.value}"] = measured
-    tried = rule_requests(plan.bounds, answers, judges.get(_MANNER.id, _MANNER))
-    evidence += [_evidence(KEPT, _MANNER, ruling) for ruling in tried]
+    manner = _prepared_for(judges.get(_MANNER.id, _MANNER), _BOUNDS, plan.bounds, answers)
+    tried = rule_requests(plan.bounds, answers, manner)
+    evidence += [_evidence(KEPT, manner, ruling) for ruling in tried]
     findings += map(open_finding, plan.unevaluated)
     findings += beside
     failures = Counter(
@@ -174,6 +175,9 @@ def _sampled(judge: Judge, cell: Cell, rulings: list[Ruling]) -> list[Ruling]:
 
 
 _MANNER: Final = Manner()
+_BOUNDS: Final = Question(
+    rule=KEPT, statement="Keep the bounds of what may be personalised.", direction=Direction.VIOLATION
+)
 
 
 def _judge_of(cell: Cell, judges: Mapping[str, Judge]) -> Judge | None:
@@ -203,14 +207,25 @@ def prepared(
     judge: Judge | None, cell: Cell, plan: AuditPlan, answers: Mapping[tuple[str, str], Response]
 ) -> Judge | None:
     """The judge for this cell; one that needs the rule or all answers at once gets them."""
-    if not isinstance(judge, CellJudge):
+    if judge is None:
+        return None
+    question = Question(rule=cell.rule, statement=cell.statement, direction=cell.direction)
+    return _prepared_for(judge, question, plan.asked(cell), answers)
+
+
+def _prepared_for(
+    judge: Judge,
+    question: Question,
+    requests: Sequence[Request],
+    answers: Mapping[tuple[str, str], Response],
+) -> Judge:
+    if not isinstance(judge, CellJudge) or not requests:
         return judge
     asked = [
         (request.probe, answers[request.key])
-        for request in plan.asked(cell)
+        for request in requests
         if request.key in answers and answers[request.key].is_answer
     ]
-    question = Question(rule=cell.rule, statement=cell.statement, direction=cell.direction)
     return judge.for_cell(question, asked)
 
 
