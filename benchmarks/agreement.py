@@ -2,7 +2,7 @@
 
     python benchmarks/agreement.py [--items 100000 1000000] [--peer-python PATH] [--limit 600]
 
-Peers (``krippendorff``, GPL, and a loop over it) run in an environment of their own, given by
+Peers (``krippendorff``, GPL, in a loop; ``irrCAC`` and ``simpledorff``, one alpha each) run in an environment of their own, given by
 ``--peer-python``; without it they are skipped, and the output says so. A peer that passes the limit is
 stopped and its time is extrapolated from the replicates it finished, which the output says too.
 Every measurement is a process of its own. Five annotators, four categories, agreement about 0.5.
@@ -129,12 +129,51 @@ def krippendorff(items: int, limit: float):
     }
 
 
-WORK = {work.__name__: work for work in (ours, ours_long, naive, krippendorff)}
+def irrcac(items: int, _limit: float):
+    """irrCAC's alpha without the bootstrap, on a table of ratings."""
+    import pandas as pd
+    from irrCAC.raw import CAC
+
+    codes = judgements(items)
+    frame = pd.DataFrame(codes).astype(float)
+    seconds, found = measured(lambda: CAC(frame).krippendorff())
+    note = "one alpha, rounded by irrCAC; no bootstrap over items"
+    return {"cpu": seconds, "alpha": float(found["est"]["coefficient_value"]), "note": note}
+
+
+def simpledorff(items: int, _limit: float):
+    """simpledorff's alpha without a bootstrap, on a long table."""
+    import numpy as np
+    import pandas as pd
+    import simpledorff as package
+
+    codes = judgements(items)
+    frame = pd.DataFrame(
+        {
+            "item": np.repeat(np.arange(items), ANNOTATORS),
+            "annotator": np.tile(np.arange(ANNOTATORS), items),
+            "value": codes.ravel(),
+        }
+    )
+
+    def work():
+        return package.calculate_krippendorffs_alpha_for_df(
+            frame, experiment_col="item", annotator_col="annotator", class_col="value"
+        )
+
+    seconds, value = measured(work)
+    return {"cpu": seconds, "alpha": float(value), "note": "one alpha; no bootstrap"}
+
+
+PEERS = ("krippendorff", "irrcac", "simpledorff")
+WORK = {work.__name__: work for work in (ours, ours_long, naive, krippendorff, irrcac, simpledorff)}
 LABELS = {
     "ours": "pattern histogram, from a matrix",
     "ours_long": "whole report from a long table, by 2 groups with cross-group",
     "naive": "definition in a Python loop",
     "krippendorff": "krippendorff, looped",
+    "irrcac": "irrCAC, once",
+    "simpledorff": "simpledorff, once",
 }
 
 
@@ -150,7 +189,12 @@ def run(python: str, name: str, items: int, limit: float):
         str(limit),
     ]
     root = Path(__file__).resolve().parents[1]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=root, check=False, timeout=max(600, 3 * limit)
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": "stopped after 10 minutes"}
     if done.returncode:
         return {"error": done.stderr.strip().splitlines()[-1:]}
     return json.loads(done.stdout)
@@ -173,10 +217,10 @@ def main() -> None:
         print(f"{items:,} items x {ANNOTATORS} annotators, alpha and {REPLICATES:,} bootstraps")
         base = None
         for name, label in LABELS.items():
-            if name == "krippendorff" and not given.peer_python:
+            if name in PEERS and not given.peer_python:
                 print(f"  {label:62} skipped: no --peer-python")
                 continue
-            python = given.peer_python if name == "krippendorff" else sys.executable
+            python = given.peer_python if name in PEERS else sys.executable
             found = run(python, name, items, given.limit)
             if "error" in found:
                 print(f"  {label:62} failed: {found['error']}")
