@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
@@ -261,7 +262,11 @@ def merge_tallies(parts: Sequence[Tally]) -> Tally:
         place = {value: position for position, value in enumerate(whole.categories)}
         positions = [[place[value] for value in part.histogram.categories] for part in parts]
         known = [part.pairs for part in parts if part.pairs is not None]
-        pairs = merge_pairs(known, positions, len(whole.categories))
+        met = merge_pairs(known, positions, len(whole.categories))
+        none = np.zeros(len(whole.categories), dtype=np.int64)
+        never = PairCounts(items=0, agreeing=0, first=none, second=none)
+        # Two people whom no part holds together are a pair of the whole all the same.
+        pairs = {pair: met.get(pair, never) for pair in combinations(sorted(people), 2)}
     examples = pl.concat([part.examples for part in parts]).explode("items").rename({"items": "item"})
     return Tally(
         level=first.level,

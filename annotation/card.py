@@ -40,7 +40,7 @@ def card(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     """The card as Markdown.
 
     Args:
-        figures: What :func:`annotation.release_figures.figures_of` found.
+        figures: What :class:`annotation.release_figures.FigureParts` found.
         about: The manifest's statements: alignment target, policies, codebooks, consent, sources, k,
             withheld fields, answers to the questions above, and so on.
     """

@@ -45,6 +45,7 @@ class Test(StrEnum):
     LENGTH = "length"
     REGEX = "regex"
     UNIQUE = "unique"
+    UNIQUE_TOGETHER = "unique_together"
     NOT_BEFORE = "not_before"
 
 
@@ -85,6 +86,8 @@ class Check:
         high: ``RANGE``, ``LENGTH``: greatest value that passes; None for no bound.
         pattern: ``REGEX``: pattern that must be found (anchored by itself where it must match whole).
         other: ``NOT_BEFORE``: the column that must not be greater.
+        together: ``UNIQUE_TOGETHER``: the columns that no two rows share beside ``column``. A row that lacks
+            one of them is not compared.
         shows: Columns whose values explain a failure; never free text that a screen flagged.
         figure: ``FIGURES``: which figure the column holds, and its parameters.
         origin: On whose authority.
@@ -100,6 +103,7 @@ class Check:
     high: float | None = None
     pattern: str | None = None
     other: str | None = None
+    together: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
     figure: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin = RECORD
@@ -112,6 +116,7 @@ class Check:
             Test.LENGTH: self.low is not None or self.high is not None,
             Test.REGEX: bool(self.pattern),
             Test.NOT_BEFORE: bool(self.other),
+            Test.UNIQUE_TOGETHER: bool(self.together),
         }
         # INVARIANT: a check that tests nothing does not exist; it would pass everything.
         if not needs.get(self.test, True):
@@ -140,6 +145,11 @@ class Check:
         return f"{self.rule}@{self.origin.document or 'record'}:{self.column}"
 
     @property
+    def tested(self) -> tuple[str, ...]:
+        """Every column that the test reads."""
+        return (self.column, *((self.other,) if self.other else ()), *self.together)
+
+    @property
     def limit(self) -> str:
         """The limit in words, for tables and pages."""
         bounds = []
@@ -154,6 +164,8 @@ class Check:
             bounds.append(f"matches {self.pattern}")
         if self.other:
             bounds.append(f"not before {self.other}")
+        if self.together:
+            bounds.append(f"once together with {', '.join(self.together)}")
         return ", ".join(bounds)
 
     @property
@@ -178,6 +190,7 @@ def check_json(check: Check) -> dict[str, Any]:
         "high": check.high,
         "pattern": check.pattern,
         "other": check.other,
+        "together": list(check.together),
         "shows": list(check.shows),
         "figure": dict(check.figure),
     }

@@ -62,12 +62,12 @@ _PARQUET: Final = "application/x-parquet"  # the name that its readers know
 
 
 def croissant(
-    tables: Mapping[str, pa.Table], figures: Mapping[str, Any], about: Mapping[str, Any]
+    schemas: Mapping[str, pa.Schema], figures: Mapping[str, Any], about: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The description as JSON-LD.
 
     Args:
-        tables: File name to table; the schema's ``doc`` metadata become descriptions.
+        schemas: File name to the table's schema; its ``doc`` metadata become descriptions.
         figures: The release's figures.
         about: The manifest so far, ``files`` with the tables' digests included.
     """
@@ -95,9 +95,9 @@ def croissant(
                 "encodingFormat": _PARQUET,
                 "sha256": about["files"][name]["sha256"].removeprefix("sha256:"),
             }
-            for name in sorted(tables)
+            for name in sorted(schemas)
         ],
-        "recordSet": [_record_set(name, tables[name].schema) for name in sorted(tables)],
+        "recordSet": [_record_set(name, schemas[name]) for name in sorted(schemas)],
         **_responsible(figures, about),
     }
 

@@ -7,28 +7,36 @@ are computed a second time, in SQL, by :mod:`infra.facts_sql`; :mod:`annotation.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
+from annotation.item_facts import item_facts
+from annotation.people_facts import annotator_known, gold_share, presentation_consent, reading_rate
 from annotation.records import ITEMS, PROFILES, Outcome, Source
 from annotation.screening import named_models, personal_data, prefilter
 from annotation.staging import as_table
 from governance.errors import RecordError
 
-__all__ = ["CONSENTS", "PRESENTATIONS", "Surroundings", "facts", "screens"]
+__all__ = ["CONSENTS", "GOLD", "PRESENTATIONS", "Surroundings", "facts", "screens"]
 
 PRESENTATIONS: Final = pa.schema(
     [
         pa.field("presentation", pa.string(), nullable=False),
         pa.field("item", pa.string(), nullable=False),
         pa.field("shown", pa.list_(pa.string()), nullable=False),
+        pa.field("consent", pa.string()),
     ]
 )
-"""What validation reads of a presentation; further columns of the table are ignored."""
+"""What validation reads of a presentation; further columns of the table are ignored. ``consent`` may be
+left out: the presentation was then made for nobody in particular."""
+GOLD: Final = pa.schema(
+    [pa.field("item", pa.string(), nullable=False), pa.field("preferred", pa.string(), nullable=False)]
+)
+"""Items of known answer: the candidate that whoever reads them prefers."""
 CONSENTS: Final = pa.schema(
     [
         pa.field("consent", pa.string(), nullable=False),
@@ -50,6 +58,7 @@ class Surroundings:
     presentations: pl.DataFrame
     profiles: pl.DataFrame
     consents: pl.DataFrame
+    gold: pl.DataFrame
 
     @classmethod
     def of(
@@ -58,6 +67,7 @@ class Surroundings:
         presentations: pa.Table | pl.DataFrame | None = None,
         profiles: pa.Table | pl.DataFrame | None = None,
         consents: pa.Table | pl.DataFrame | None = None,
+        gold: pa.Table | pl.DataFrame | None = None,
     ) -> Surroundings:
         """Surroundings in canonical order, each known once.
 
@@ -67,16 +77,23 @@ class Surroundings:
         return cls(
             items=_once(_shaped(items, ITEMS, "items"), "item", "digest"),
             presentations=_once(
-                _shaped(presentations, PRESENTATIONS, "presentations"), "presentation", "item", "shown"
+                _shaped(presentations, PRESENTATIONS, "presentations"),
+                "presentation",
+                "item",
+                "shown",
+                "consent",
             ),
             profiles=_shaped(profiles, PROFILES, "profiles").sort(PROFILES.names),
             consents=_shaped(consents, CONSENTS, "consents").unique().sort(CONSENTS.names),
+            gold=_once(_shaped(gold, GOLD, "gold"), "item", "preferred"),
         )
 
 
 def _shaped(table: pa.Table | pl.DataFrame | None, schema: pa.Schema, name: str) -> pl.DataFrame:
     given = schema.empty_table() if table is None else as_table(table)
     for column in schema.names:
+        if column not in given.column_names and column == "consent" and name == "presentations":
+            given = given.append_column(schema.field(column), pa.nulls(len(given), pa.string()))
         if column not in given.column_names:
             raise RecordError("missing column", file=name, field=column)
     try:
@@ -101,13 +118,26 @@ def _once(frame: pl.DataFrame, key: str, *content: str) -> pl.DataFrame:
     return frame.sort(key)
 
 
-def screens(staged: pl.DataFrame, items: pl.DataFrame, kinds: Collection[str]) -> pl.DataFrame:
+def screens(
+    staged: pl.DataFrame, items: pl.DataFrame, columns: Collection[str], *, probes: Sequence[str] = ()
+) -> pl.DataFrame:
     """``staged`` with what the screens of free text found; see :mod:`annotation.screening`.
 
     Adds ``personal_data_<kind>`` for each kind asked for, ``rationale_names_model`` and
-    ``shown_names_model``: the kind or the model's name where found, null where not.
+    ``shown_names_model``: the kind or the model's name where found, null where not; and the facts of items
+    that are asked for, see :mod:`annotation.item_facts`.
+
+    Args:
+        staged: Staged rows.
+        items: Their items.
+        columns: Names of the columns that checks test.
+        probes: Prompts of the audit's probes.
     """
+    kinds = {name.removeprefix("personal_data_") for name in columns if name.startswith("personal_data_")}
     found = _screened_texts(staged, kinds)
+    known = item_facts(items, columns, probes=probes)
+    if known.width > 1:
+        staged = staged.join(known, on="item", how="left", maintain_order="left")
     return (
         staged.join(found, on="rationale", how="left", maintain_order="left")
         .join(_self_naming_items(items), on="item", how="left", maintain_order="left")
@@ -212,7 +242,11 @@ def facts(screened: pl.DataFrame, around: Surroundings, columns: Collection[str]
         )
         frame = frame.join(ranks, on=["item", name], how="left", maintain_order="left")
     frame = _answer(_shown(frame, candidates))
-    frame = _presented(frame, around.presentations)
+    frame = presentation_consent(_presented(frame, around.presentations))
+    if "annotator_known" in columns:
+        frame = annotator_known(frame, around.profiles)
+    if "reading_rate" in columns:
+        frame = reading_rate(frame)
     if "first_given" in columns:
         frame = _first_given(frame)
     if "streak" in columns:
@@ -220,6 +254,8 @@ def facts(screened: pl.DataFrame, around: Surroundings, columns: Collection[str]
     for name in sorted(columns):
         if name.startswith("consent_live_"):
             frame = _consent(frame, around.consents, name)
+        if name.startswith("gold_share_"):
+            frame = gold_share(frame, around.gold, name)
     return frame.select(pl.exclude("^_.*$"))
 
 
@@ -318,7 +354,7 @@ def _answer(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _presented(frame: pl.DataFrame, presentations: pl.DataFrame) -> pl.DataFrame:
-    known = presentations.select("presentation", _of="item", _order="shown")
+    known = presentations.select("presentation", _of="item", _order="shown", _consent="consent")
     matches = (pl.col("_of") == pl.col("item")).fill_null(value=False) & (
         pl.col("_order") == pl.col("shown")
     ).fill_null(value=False)

@@ -5,13 +5,15 @@ A figure that cannot be computed (no judgement, no pair of annotators) is None: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import polars as pl
 
 from annotation.agreement import alpha
+from annotation.distributions import Distributions, distance
+from annotation.item_facts import threshold_name
 from annotation.patterns import histogram
 from annotation.records import AnswerStatus, Outcome
 
@@ -29,31 +31,26 @@ class BatchFacts:
         profiles: Codebook answers.
         read: Rows read.
         quarantined: Rows in quarantine.
+        outdated: Policies whose rulings have changed since: digest → what changed.
+        now: Distributions of the accepted judgements, see :mod:`annotation.distributions`.
+        before: Those of the last batch; None where this is the first.
     """
 
     accepted: pl.DataFrame
     profiles: pl.DataFrame
     read: int
     quarantined: int
+    outdated: Mapping[str, str] = field(default_factory=dict)
+    now: Distributions = field(default_factory=dict)
+    before: Distributions | None = None
 
 
 def figure(facts: BatchFacts, wanted: Mapping[str, Any]) -> float | None:
     """The figure that a check's ``figure`` describes, or None where it is undefined."""
-    match wanted["check"]:
-        case "quarantine_share":
-            return facts.quarantined / facts.read if facts.read else None
-        case "busiest_share":
-            return _busiest(facts.accepted)
-        case "overlap":
-            return _overlap(facts.accepted, wanted["at_least"])
-        case "documented_share":
-            return _documented(facts, wanted.get("questions", ()))
-        case "agreement":
-            return nominal_alpha(facts.accepted)
-        case "coverage":
-            return _coverage(facts, wanted["question"], wanted["stratum"])
-        case unknown:
-            raise ValueError(f"no figure {unknown!r}")
+    kind = wanted["check"]
+    if kind not in _FIGURES:
+        raise ValueError(f"no figure {kind!r}")
+    return _FIGURES[kind](facts, wanted)
 
 
 def _busiest(accepted: pl.DataFrame) -> float | None:
@@ -98,6 +95,27 @@ def _coverage(facts: BatchFacts, question: str, stratum: str) -> float | None:
     return annotators.join(within, on="annotator", how="semi").height / annotators.height
 
 
+def _split_contamination(accepted: pl.DataFrame, column: str) -> float | None:
+    if accepted.is_empty():
+        return None
+    items = accepted.group_by("item").agg(pl.col(column).first().is_not_null())
+    return int(items[column].sum()) / items.height
+
+
+def _stale(facts: BatchFacts) -> float | None:
+    if facts.accepted.is_empty():
+        return None
+    stale = facts.accepted["policy_digest"].is_in(list(facts.outdated))
+    return int(stale.sum()) / facts.accepted.height
+
+
+def _drift(facts: BatchFacts, of: str) -> float | None:
+    """Distance from the last batch; 0 where there is none, since nothing can have drifted."""
+    if facts.accepted.is_empty():
+        return None
+    return 0.0 if facts.before is None else distance(facts.now.get(of, {}), facts.before.get(of, {}))
+
+
 def nominal_alpha(accepted: pl.DataFrame) -> float | None:
     """Krippendorff's alpha of the pairwise judgements, nominal over the candidates, tie and neither.
 
@@ -120,3 +138,18 @@ def nominal_alpha(accepted: pl.DataFrame) -> float | None:
     # Names of the categories in sorted order: neither, tie, then the candidates by canonical rank.
     names = tuple(float(code) for code in range(int(codes.max()) + 1))
     return alpha(histogram(items, codes, n_items=int(items.max()) + 1, categories=names)).value
+
+
+_FIGURES: Final[Mapping[str, Callable[[BatchFacts, Mapping[str, Any]], float | None]]] = {
+    "quarantine_share": lambda facts, _: facts.quarantined / facts.read if facts.read else None,
+    "busiest_share": lambda facts, _: _busiest(facts.accepted),
+    "overlap": lambda facts, wanted: _overlap(facts.accepted, wanted["at_least"]),
+    "documented_share": lambda facts, wanted: _documented(facts, wanted.get("questions", ())),
+    "agreement": lambda facts, _: nominal_alpha(facts.accepted),
+    "coverage": lambda facts, wanted: _coverage(facts, wanted["question"], wanted["stratum"]),
+    "split_contamination": lambda facts, wanted: _split_contamination(
+        facts.accepted, threshold_name("prompt_twin_", wanted["similarity"])
+    ),
+    "stale_share": lambda facts, _: _stale(facts),
+    "drift": lambda facts, wanted: _drift(facts, wanted["of"]),
+}

@@ -50,7 +50,7 @@ PAIRS: Final = pa.schema(
 class Pairs:
     """The pairs, and how many judgements made none, by reason."""
 
-    table: pa.Table
+    frame: pl.DataFrame
     left_out: Mapping[str, int]
 
 
@@ -121,7 +121,7 @@ def preference_pairs(judgements: pl.DataFrame, items: pl.DataFrame, splits: Mapp
         pl.col("strength").cast(pl.Float64).abs().alias("margin"),
     )
     counts = {str(name): int(count) for name, count in left_out.sort("_reason").iter_rows()}
-    return Pairs(table=frame.to_arrow().cast(PAIRS).combine_chunks(), left_out=counts)
+    return Pairs(frame=frame, left_out=counts)
 
 
 def _message(column: str) -> pl.Expr:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from annotation.checks import Check, On, Origin, Test
+from annotation.item_facts import threshold_name
 from annotation.record_checks import record_checks
 from annotation.screening import KINDS
 from governance.digest import digest, short
@@ -143,15 +144,83 @@ def _personal_data(name: str, rule: Mapping[str, Any], origin: Origin) -> list[C
     ]
 
 
-def _language(name: str, _: Mapping[str, Any], origin: Origin) -> list[Check]:
+def _language(name: str, rule: Mapping[str, Any], origin: Origin) -> list[Check]:
+    declared = Check(
+        rule=name,
+        column="language",
+        test=Test.NOT_IN_SET,
+        values=_UNDECLARED,
+        statement="the item declares the language it is written in",
+        shows=("item", "language"),
+        origin=origin,
+    )
+    written = Check(
+        rule=name,
+        column="language_contradicted",
+        test=Test.NULL,
+        statement="the item is not plainly written in another language than it declares",
+        shows=("item", "language", "language_contradicted"),
+        origin=origin,
+    )
+    return [declared, written] if rule.get("as_written") else [declared]
+
+
+def _most(column: str, statement: str, *shows: str) -> _Builder:
+    """A builder of a check that ``column`` is at most what the rule says."""
+
+    def build(name: str, rule: Mapping[str, Any], origin: Origin) -> list[Check]:
+        return [
+            Check(
+                rule=name,
+                column=column,
+                test=Test.RANGE,
+                high=rule["at_most"],
+                statement=statement.format(**rule),
+                shows=shows,
+                origin=origin,
+            )
+        ]
+
+    return build
+
+
+def _known_annotator(name: str, _: Mapping[str, Any], origin: Origin) -> list[Check]:
+    return [
+        Check.holds(
+            name,
+            "annotator_known",
+            "the annotator is one of the people of the site",
+            shows=("annotator", "site"),
+            origin=origin,
+        )
+    ]
+
+
+def _gold(name: str, rule: Mapping[str, Any], origin: Origin) -> list[Check]:
+    answers = rule.get("answers", 3)
+    column = f"gold_share_{answers}"
     return [
         Check(
             rule=name,
-            column="language",
-            test=Test.NOT_IN_SET,
-            values=_UNDECLARED,
-            statement="the item declares the language it is written in",
-            shows=("item", "language"),
+            column=column,
+            test=Test.RANGE,
+            low=rule["at_least"],
+            statement=f"an annotator who judged {answers} or more items of known answer got enough of them right",
+            shows=("annotator", column),
+            origin=origin,
+        )
+    ]
+
+
+def _near_duplicates(name: str, rule: Mapping[str, Any], origin: Origin) -> list[Check]:
+    column = threshold_name("near_duplicate_", rule["at_most"])
+    return [
+        Check(
+            rule=name,
+            column=column,
+            test=Test.NULL,
+            statement=f"the item has at most {rule['at_most']:g} of its phrases in common with an earlier item",
+            shows=("item", column),
             origin=origin,
         )
     ]
@@ -176,6 +245,15 @@ def _figure(statement: str, *parameters: str, low: str | None = None, high: str 
         ]
 
     return build
+
+
+def _split_contamination(name: str, rule: Mapping[str, Any], origin: Origin) -> list[Check]:
+    share = _figure(
+        "share of items whose prompt nearly is another's and could fall on the other side of a split",
+        "similarity",
+        high="at_most",
+    )
+    return share(name, {"similarity": 0.8, **rule}, origin)
 
 
 def _coverage(name: str, rule: Mapping[str, Any], origin: Origin) -> list[Check]:
@@ -227,5 +305,31 @@ _BUILDERS: Final[Mapping[str, _Builder]] = {
     "overlap": _figure("share of items with at least {at_least} judgements", "at_least", low="share"),
     "agreement": _figure("agreement between annotators (Krippendorff's alpha, nominal)", low="at_least"),
     "quarantine_share": _figure("share of the rows read that went to quarantine", high="at_most"),
+    "reading_speed": _most(
+        "reading_rate",
+        "prompt and answers were read at no more than {at_most:g} characters a second",
+        "seconds",
+        "reading_rate",
+    ),
+    "known_annotator": _known_annotator,
+    "gold": _gold,
+    "candidate_diversity": _most(
+        "candidates_overlap",
+        "two answers of the item have at most {at_most:g} of their words in common",
+        "item",
+        "candidates_overlap",
+    ),
+    "near_duplicates": _near_duplicates,
+    "probe_contamination": _most(
+        "probe_overlap",
+        "the prompt has at most {at_most:g} of its phrases in common with a probe of the audit",
+        "item",
+        "probe_overlap",
+    ),
+    "split_contamination": _split_contamination,
+    "stale_share": _figure(
+        "share of the judgements given under a policy that has changed since in what it rules", high="at_most"
+    ),
+    "drift": _figure("distance from the last batch by {of} (total variation)", "of", high="at_most"),
     "busiest_share": _figure("share of the judgements given by the busiest annotator", high="at_most"),
 }

@@ -13,13 +13,15 @@ import polars as pl
 import pyarrow as pa
 
 from annotation.checks import Check, On, Test
+from annotation.distributions import Distributions, distributions
 from annotation.facts import Surroundings, facts, screens
 from annotation.figures import BatchFacts, figure
+from annotation.item_facts import threshold_name
 from annotation.records import JUDGEMENTS
 from annotation.staging import STAGED, stage_rows, stage_table
-from annotation.validated import Finding, StratumCount, Validated
+from annotation.validated import Finding, StaleCount, StratumCount, Validated
 
-__all__ = ["QUARANTINE", "validate_batch"]
+__all__ = ["QUARANTINE", "columns_of", "validate_batch"]
 
 QUARANTINE: Final = pa.schema(
     [
@@ -51,6 +53,10 @@ def validate_batch(
     presentations: pa.Table | pl.DataFrame | None = None,
     profiles: pa.Table | pl.DataFrame | None = None,
     consents: pa.Table | pl.DataFrame | None = None,
+    gold: pa.Table | pl.DataFrame | None = None,
+    probes: Sequence[str] = (),
+    outdated: Mapping[str, str] | None = None,
+    before: Distributions | None = None,
 ) -> Validated:
     """Judge the rows of a batch by ``checks``.
 
@@ -59,24 +65,34 @@ def validate_batch(
             keyed by column name.
         items: ``ITEMS`` table the judgements refer to.
         checks: The registry, see :func:`annotation.policy_checks.checks_for`.
-        presentations: Table with ``presentation, item, shown``.
+        presentations: Table with ``presentation, item, shown`` and perhaps ``consent``.
         profiles: ``PROFILES`` table.
         consents: Table of live consents with ``consent, annotator, purpose``.
+        gold: Items of known answer with ``item, preferred``.
+        probes: Prompts of the audit's probes, which no item may hold.
+        outdated: Effective policies whose rulings have changed since: digest → what changed.
+        before: Distributions of the last batch; None for the first.
 
     Raises:
         RecordError: A table has not the shape of its record, so that no row of it can be judged.
     """
     staged = _staged(rows)
-    around = Surroundings.of(items, presentations, profiles, consents)
+    around = Surroundings.of(items, presentations, profiles, consents, gold)
     by_row = [check for check in checks if check.on is not On.FIGURES]
-    columns = {check.column for check in by_row}
-    kinds = {name.removeprefix("personal_data_") for name in columns if name.startswith("personal_data_")}
-    screened = screens(staged, around.items, kinds)
+    columns = columns_of(checks)
+    screened = screens(staged, around.items, columns, probes=probes)
     judged = _marked(facts(screened, around, columns), by_row)
     failed = judged.filter(pl.col(_MASK))
     passed = judged.filter(~pl.col(_MASK))
+    now = distributions(passed, around.items)
     batch = BatchFacts(
-        accepted=passed, profiles=around.profiles, read=staged.height, quarantined=failed.height
+        accepted=passed,
+        profiles=around.profiles,
+        read=staged.height,
+        quarantined=failed.height,
+        outdated=outdated or {},
+        now=now,
+        before=before,
     )
     validated = Validated(
         accepted=_exact(passed, JUDGEMENTS),
@@ -85,6 +101,8 @@ def validate_batch(
         counts=_counts(judged, by_row),
         findings=tuple(_finding(check, batch) for check in checks if check.on is On.FIGURES),
         strata=_strata(judged, around.profiles),
+        distributions=now,
+        stale=_stale(passed, outdated or {}),
         screened=screened,
         around=around,
     )
@@ -92,6 +110,31 @@ def validate_batch(
     if validated.accepted.num_rows + validated.quarantine.num_rows != staged.height:
         raise AssertionError("accepted + quarantined is not what was read")
     return validated
+
+
+def columns_of(checks: Sequence[Check]) -> set[str]:
+    """The columns that checks test, or that a figure is computed from: costly facts nobody asks for are left out."""
+    columns = {column for check in checks if check.on is not On.FIGURES for column in check.tested}
+    if "reading_rate" in columns:
+        columns.add("item_characters")
+    for check in checks:
+        if check.figure.get("check") == "split_contamination":
+            columns.add(threshold_name("prompt_twin_", check.figure["similarity"]))
+    return columns
+
+
+def _stale(accepted: pl.DataFrame, outdated: Mapping[str, str]) -> tuple[StaleCount, ...]:
+    """Accepted judgements by the outdated policy they were given under; they are kept, and marked here."""
+    counted = (
+        accepted.filter(pl.col("policy_digest").is_in(list(outdated)))
+        .group_by("policy_digest")
+        .len()
+        .sort("policy_digest")
+    )
+    return tuple(
+        StaleCount(policy_digest=digest, changed=outdated[digest], judgements=many)
+        for digest, many in counted.iter_rows()
+    )
 
 
 def _staged(rows: pl.DataFrame | pa.Table | Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -121,6 +164,10 @@ def fails(check: Check) -> pl.Expr:
         case Test.UNIQUE:
             decodable = pl.when(pl.col("problem").is_null()).then(column)
             failed = decodable.is_duplicated() & column.is_not_null()
+        case Test.UNIQUE_TOGETHER:
+            names = [check.column, *check.together]
+            given = pl.all_horizontal(pl.col(names).is_not_null()) & pl.col("problem").is_null()
+            failed = pl.when(given).then(pl.struct(names)).is_duplicated() & given
         case Test.NOT_BEFORE:
             failed = column < pl.col(check.other or "")
     failed = failed.fill_null(value=False)

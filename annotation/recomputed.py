@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from annotation.release_figures import OTHER, figures_of
+from annotation.release_figures import OTHER, FigureParts
 from annotation.release_people import RESERVED
 
 __all__ = ["recomputed_figures"]
@@ -42,12 +42,14 @@ def recomputed_figures(
     by = {name for found in figures["agreement"].values() for name in found["by"]}
     counts = figures["counts"]
     documented = figures["documented_share"]
-    again = figures_of(
-        judgements=judgements,
-        items=frames["items.parquet"],
+    parts = FigureParts(
         annotators=annotators,
         fields=fields,
         strata=[field for field in fields if field in by],
+        seed=manifest["seed"],
+    )
+    parts.add(judgements, frames["items.parquet"])
+    again = parts.finish(
         documented=0 if documented is None else round(documented * annotators.height),
         pairs=made.len(),
         left_out=dict(left_out.select(reason.alias("why"))["why"].value_counts().sort("why").iter_rows()),
@@ -57,7 +59,6 @@ def recomputed_figures(
         quarantined=counts["quarantined"],
         without_consent=counts["without_consent"],
         k=manifest["k"],
-        seed=manifest["seed"],
     )
     return {**again, "filtered_out": _in_order(figures["filtered_out"], fields)}
 

@@ -97,6 +97,14 @@ def _columns() -> Iterator[Check]:
         statement="no other row has this judgement id",
     )
     yield Check(
+        rule="R.unique.source",
+        column="source_ref",
+        test=Test.UNIQUE_TOGETHER,
+        together=("site", "source"),
+        statement="no other row has this reference of this source at this site",
+        shows=("site", "source", "source_ref"),
+    )
+    yield Check(
         rule="R.order.submitted_at",
         column="submitted_at",
         test=Test.NOT_BEFORE,
@@ -131,6 +139,12 @@ def _known() -> Iterator[Check]:
         "presentation_matches",
         "a judgement given on a page has its presentation: same item, same answers, same order",
         shows=("presentation", "item", "shown"),
+    )
+    yield Check.holds(
+        "R.known.consent",
+        "presentation_consent_equal",
+        "the judgement was given under the consent that its presentation was made under",
+        shows=("presentation", "consent"),
     )
     yield Check(
         rule="R.form.language",

@@ -19,20 +19,22 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any, Final
 
-import polars as pl
 import pyarrow as pa
 
 from annotation.card import QUESTIONS, card
 from annotation.croissant import as_bytes, croissant
-from annotation.pairs import preference_pairs
+from annotation.pairs import PAIRS, preference_pairs
 from annotation.records import ITEMS
-from annotation.release_figures import figures_of
-from annotation.release_inputs import Batch, Inputs, LiveConsents, content_digest, gather
+from annotation.release_figures import FigureParts
+from annotation.release_files import ReleaseFiles
+from annotation.release_inputs import Batch, Inputs, LiveConsents, gather
 from annotation.release_people import People, release_people
 from annotation.release_policy import ReleaseTerms, release_terms
 from annotation.release_tables import (
@@ -43,13 +45,12 @@ from annotation.release_tables import (
     released_judgements,
     splits_table,
 )
-from annotation.splits import FRACTIONS, split_of
-from annotation.validated import parquet_bytes
+from annotation.splits import FRACTIONS, prompt_splits
 from governance.digest import canonical, digest, digest_bytes
 from governance.errors import InputError, RefusedError
 from governance.policy.model import EffectivePolicy
 
-__all__ = ["FORMAT", "AlignmentTarget", "Release", "build_release"]
+__all__ = ["FORMAT", "AlignmentTarget", "Release", "Terms", "build_release", "release_of", "require_terms"]
 
 FORMAT: Final = "bounds.release/1"
 MANIFEST: Final = "release.json"
@@ -92,16 +93,25 @@ class Release:
     batches: tuple[str, ...]
     manifest: Mapping[str, Any]
     figures: Mapping[str, Any]
-    _files: Mapping[str, bytes] = field(repr=False)
+    _files: Mapping[str, bytes | Path] = field(repr=False)
+
+    def contents(self) -> dict[str, bytes | Path]:
+        """Name to what an object store takes: the bytes, or where they lie; ``release.json`` included."""
+        return dict(self._files)
+
+    def file(self, name: str) -> bytes:
+        """The bytes of one file."""
+        found = self._files[name]
+        return found if isinstance(found, bytes) else found.read_bytes()
 
     def files(self) -> dict[str, bytes]:
-        """Name to bytes, ``release.json`` included."""
-        return dict(self._files)
+        """Name to bytes, ``release.json`` included; everything is read into memory."""
+        return {name: self.file(name) for name in self._files}
 
     @property
     def card(self) -> str:
         """The data card, Markdown."""
-        return self._files["card.md"].decode()
+        return self.file("card.md").decode()
 
 
 def build_release(
@@ -115,7 +125,7 @@ def build_release(
     key: bytes = b"",
     answers: Mapping[str, str] | None = None,
 ) -> Release:
-    """Build a release from accepted batches.
+    """Build a release from accepted batches, in memory.
 
     Args:
         batches: Accepted batches, in any order and partition, of one or more sites.
@@ -133,6 +143,35 @@ def build_release(
         RecordError: The batches contradict each other.
         InputError: An answer to an unknown question.
     """
+    terms = require_terms(policy, alignment_target, consents, answers)
+    return release_of(
+        gather(batches, consents=consents),
+        batches=[batch.digest for batch in batches],
+        terms=terms,
+        as_of=as_of,
+        seed=seed,
+        key=key,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Under what a release is made; build with :func:`require_terms`."""
+
+    policy: EffectivePolicy
+    target: AlignmentTarget
+    data: ReleaseTerms
+    consents: LiveConsents | None
+    answers: Mapping[str, str]
+
+
+def require_terms(
+    policy: EffectivePolicy,
+    alignment_target: AlignmentTarget | None,
+    consents: LiveConsents | None,
+    answers: Mapping[str, str] | None,
+) -> Terms:
+    """The terms, if a release may be made under them; arguments and errors as in :func:`build_release`."""
     target = _require_target(alignment_target)
     told = dict(answers or {})
     unknown = sorted(set(told) - {key for key, _ in QUESTIONS})
@@ -146,59 +185,111 @@ def build_release(
             value=consents.purpose,
             expected=terms.consent_purpose,
         )
-    inputs = gather(batches, consents=consents)
-    scope_digest = digest(
+    return Terms(policy=policy, target=target, data=terms, consents=consents, answers=told)
+
+
+def release_of(
+    inputs: Inputs,
+    *,
+    batches: Sequence[str],
+    terms: Terms,
+    as_of: date,
+    seed: int,
+    key: bytes = b"",
+    folder: Path | None = None,
+) -> Release:
+    """The release of gathered rows, made part by part.
+
+    Args:
+        inputs: What :func:`annotation.release_inputs.gather` (or its like on disk) found.
+        batches: Digests of the batches behind it.
+        terms: Under what it is made.
+        as_of: The day the release speaks of.
+        seed: Seed of splits and bootstrap.
+        key: Secret of the platform, see :func:`build_release`.
+        folder: An empty folder for the files; None keeps them in memory.
+    """
+    people = release_people(
+        inputs.survey.people,
+        inputs.profiles,
+        scope=_scope(inputs, terms, as_of=as_of, seed=seed, key=key),
+        seed=seed,
+        k=terms.data.k,
+        important=terms.data.important,
+        targets=terms.data.targets,
+    )
+    figures = FigureParts(
+        annotators=people.table,
+        fields=people.fields,
+        strata=terms.data.important or people.fields,
+        seed=seed,
+    )
+    with ReleaseFiles(folder, _schemas(people.fields)) as files:
+        left_out = _write_parts(files, inputs, people, figures, seed=seed)
+        found = figures.finish(
+            documented=people.documented,
+            pairs=files.rows("pairs.parquet"),
+            left_out=left_out,
+            targets=terms.data.targets,
+            filtered=inputs.filtered,
+            read=inputs.read,
+            quarantined=inputs.quarantined,
+            without_consent=inputs.without_consent,
+            k=terms.data.k,
+        )
+        about = _about(terms, inputs, people, as_of=as_of, seed=seed)
+        return _assemble(files, found, about, people.fields, inputs=inputs, batches=batches)
+
+
+def _scope(inputs: Inputs, terms: Terms, *, as_of: date, seed: int, key: bytes) -> bytes:
+    """The key that ids of this release are derived with."""
+    identity = digest(
         {
             "inputs": inputs.digest,
-            "policy": policy.digest,
-            "target": target.as_json(),
+            "policy": terms.policy.digest,
+            "target": terms.target.as_json(),
             "as_of": as_of.isoformat(),
             "seed": seed,
         }
     )
-    people = release_people(
-        inputs.judgements,
-        inputs.profiles,
-        scope=hmac.new(key, scope_digest.encode(), hashlib.sha256).digest(),
-        seed=seed,
-        k=terms.k,
-        important=terms.important,
-        targets=terms.targets,
-    )
-    judgements = released_judgements(inputs.judgements, people.ids)
-    items = released_items(inputs.items)
-    splits = {
-        item: split_of(digest(list(prompt)), seed=seed)
-        for item, prompt in items.select("item", "prompt").iter_rows()
+    return hmac.new(key, identity.encode(), hashlib.sha256).digest()
+
+
+def _schemas(fields: Sequence[str]) -> dict[str, pa.Schema]:
+    return {
+        "annotators.parquet": annotators_schema(fields),
+        "items.parquet": ITEMS,
+        "judgements.parquet": RELEASED,
+        "pairs.parquet": PAIRS,
+        "splits.parquet": SPLITS,
     }
-    pairs = preference_pairs(judgements, items, splits)
-    figures = figures_of(
-        judgements=judgements,
-        items=items,
-        annotators=people.table,
-        fields=people.fields,
-        strata=terms.important or people.fields,
-        documented=people.documented,
-        pairs=pairs.table.num_rows,
-        left_out=pairs.left_out,
-        targets=terms.targets,
-        filtered=inputs.filtered,
-        read=inputs.read,
-        quarantined=inputs.quarantined,
-        without_consent=inputs.without_consent,
-        k=terms.k,
-        seed=seed,
-    )
-    tables = {
-        "annotators.parquet": people.table.to_arrow().cast(annotators_schema(people.fields)),
-        "items.parquet": items.to_arrow().cast(ITEMS),
-        "judgements.parquet": judgements.to_arrow().cast(RELEASED),
-        "pairs.parquet": pairs.table,
-        "splits.parquet": splits_table(splits, people.table).to_arrow().cast(SPLITS),
-    }
-    about = _about(policy, target, terms, inputs, people, items, as_of=as_of, seed=seed, consents=consents)
-    about["answers"] = told
-    return _assemble(tables, figures, about, inputs=inputs, batches=batches)
+
+
+def _write_parts(
+    files: ReleaseFiles, inputs: Inputs, people: People, figures: FigureParts, *, seed: int
+) -> dict[str, int]:
+    """Write every table part by part; judgements that made no pair, by reason."""
+    left_out: Counter[str] = Counter()
+    files.add("annotators.parquet", people.table)
+    by_annotator = dict(people.table.select("annotator", "split").iter_rows())
+    files.add("splits.parquet", splits_table("annotator", by_annotator))
+    for part in inputs.parts():
+        judgements = released_judgements(
+            part.judgements,
+            people.ids,
+            before=files.rows("judgements.parquet"),
+            total=inputs.survey.judgements,
+        )
+        items = released_items(part.items)
+        splits = prompt_splits(items, seed=seed)
+        pairs = preference_pairs(judgements, items, splits)
+        files.add("judgements.parquet", judgements)
+        files.add("items.parquet", items)
+        files.add("pairs.parquet", pairs.frame)
+        files.add("splits.parquet", splits_table("item", splits))
+        figures.add(judgements, items)
+        left_out.update(pairs.left_out)
+    return dict(sorted(left_out.items()))
 
 
 def _require_target(target: AlignmentTarget | None) -> AlignmentTarget:
@@ -212,26 +303,11 @@ def _require_target(target: AlignmentTarget | None) -> AlignmentTarget:
     return target
 
 
-def _about(
-    policy: EffectivePolicy,
-    target: AlignmentTarget,
-    terms: ReleaseTerms,
-    inputs: Inputs,
-    people: People,
-    items: pl.DataFrame,
-    *,
-    as_of: date,
-    seed: int,
-    consents: LiveConsents | None,
-) -> dict[str, Any]:
-    origins = items.group_by("origin", "licence").len("items").sort("origin", "licence")
-    collected = inputs.judgements.group_by("site", "source").len("judgements").sort("site", "source")
-    languages = items["language"].value_counts().sort("language")
-    models = items["candidates"].explode().struct.field("model").drop_nulls().unique().sort()
-    weighting = people.weighting
+def _about(terms: Terms, inputs: Inputs, people: People, *, as_of: date, seed: int) -> dict[str, Any]:
+    survey, policy, weighting = inputs.survey, terms.policy, people.weighting
     return {
         "format": FORMAT,
-        "alignment_target": target.as_json(),
+        "alignment_target": terms.target.as_json(),
         "as_of": as_of.isoformat(),
         "seed": seed,
         "inputs_digest": inputs.digest,
@@ -240,74 +316,59 @@ def _about(
             {"id": ref.id, "version": ref.version, "digest": ref.digest}
             for ref in sorted(policy.documents, key=lambda ref: ref.id)
         ],
-        "judged_under": sorted(inputs.judgements["policy_digest"].drop_nulls().unique().to_list()),
+        "judged_under": sorted(survey.judged_under),
         "codebooks": sorted(inputs.profiles["codebook"].unique().to_list()),
-        "consent": None if consents is None else {"purpose": consents.purpose},
-        "k": terms.k,
+        "consent": None if terms.consents is None else {"purpose": terms.consents.purpose},
+        "k": terms.data.k,
         "splits": dict(FRACTIONS),
-        "sources": {
-            "items": origins.to_dicts(),
-            "judgements": collected.to_dicts(),
-            "languages": dict(languages.iter_rows()),
-            "models": models.to_list(),
-            "judgements_digest": content_digest(
-                inputs.judgements.select("judgement", "source_digest").sort("judgement")
-            ),
-        },
+        "sources": survey.sources(),
         "withheld": {
-            "rationale": "free text written by a person; "
-            f"{inputs.judgements['rationale'].drop_nulls().len():,} judgements have one",
+            "rationale": f"free text written by a person; {survey.rationales:,} judgements have one",
             "times, presentation, consent and source references": "they would let releases be joined by person",
             **people.withheld,
         },
         "weighting": None
         if weighting is None
         else {
-            "columns": [name for name in people.fields if name in terms.targets],
+            "columns": [name for name in people.fields if name in terms.data.targets],
             "effective_sample_size": weighting.effective_sample_size,
             "misfit": weighting.misfit,
             "capped": weighting.capped,
             "converged": weighting.converged,
             "absent": list(weighting.absent),
         },
+        "answers": dict(terms.answers),
     }
 
 
 def _assemble(
-    tables: Mapping[str, pa.Table],
+    files: ReleaseFiles,
     figures: Mapping[str, Any],
     about: dict[str, Any],
+    fields: Sequence[str],
     *,
     inputs: Inputs,
-    batches: Sequence[Batch],
+    batches: Sequence[str],
 ) -> Release:
-    files = {name: parquet_bytes(table.combine_chunks()) for name, table in tables.items()}
-    files["figures.json"] = _json(figures)
-    about["files"] = {name: _entry(data, tables.get(name)) for name, data in sorted(files.items())}
+    files.close_tables()
+    files.put("figures.json", _json(figures))
+    about["files"] = files.entries()
     for name, data in (
-        ("croissant.json", as_bytes(croissant(tables, figures, about))),
+        ("croissant.json", as_bytes(croissant(_schemas(fields), figures, about))),
         ("card.md", card(figures, about).encode()),
     ):
-        files[name] = data
-        about["files"][name] = _entry(data, None)
+        files.put(name, data)
+        about["files"] = about["files"] | {name: files.entries()[name]}
     manifest = _json(about)
+    files.put(MANIFEST, manifest)
     return Release(
         digest=digest_bytes(manifest),
         inputs_digest=inputs.digest,
-        batches=tuple(sorted({batch.digest for batch in batches})),
+        batches=tuple(sorted(set(batches))),
         manifest=about,
         figures=figures,
-        _files={**files, MANIFEST: manifest},
+        _files=files.contents(),
     )
-
-
-def _entry(data: bytes, table: pa.Table | None) -> dict[str, Any]:
-    return {
-        "sha256": digest_bytes(data),
-        "bytes": len(data),
-        "rows": None if table is None else table.num_rows,
-        "content": None if table is None else content_digest(pl.DataFrame(table)),
-    }
 
 
 def _json(value: Any) -> bytes:

@@ -7,23 +7,26 @@ annotators are documented at all.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 
 from annotation.agreement import Level
-from annotation.agreement_report import assess
+from annotation.agreement_report import report_of
+from annotation.agreement_tally import Tally, code, merge_tallies, tally
 from annotation.coverage import coverage
 from annotation.records import AnswerStatus, JudgementKind, Outcome
 from annotation.release_inputs import FilteredCount
 from annotation.suppression import SUPPRESSED, suppress_counts
 
-__all__ = ["OTHER", "agreement_frames", "figures_of"]
+__all__ = ["OTHER", "FigureParts", "agreement_frames"]
 
 OTHER: Final = "(any other)"
 REPLICATES: Final = 1000
 MAX_STRATA_COLUMNS: Final = 6
+MEASURES: Final = ("preference", "strength", "rating")
 _ABSENT: Final = (str(AnswerStatus.NOT_ASKED), str(AnswerStatus.EXPIRED), str(AnswerStatus.REVOKED))
 
 
@@ -73,91 +76,114 @@ def agreement_frames(judgements: pl.DataFrame, items: pl.DataFrame) -> dict[str,
     return {name: (level, frame) for name, (level, frame) in frames.items() if frame.height}
 
 
-def figures_of(
-    *,
-    judgements: pl.DataFrame,
-    items: pl.DataFrame,
-    annotators: pl.DataFrame,
-    fields: Sequence[str],
-    strata: Sequence[str],
-    documented: int,
-    pairs: int,
-    left_out: Mapping[str, int],
-    targets: Mapping[str, Mapping[str, float]],
-    filtered: Sequence[FilteredCount],
-    read: int,
-    quarantined: int,
-    without_consent: int,
-    k: int | None,
-    seed: int,
-) -> dict[str, Any]:
-    """Every figure of the card as one JSON object.
+class FigureParts:
+    """Collects the released parts one after another, then says every figure of the card.
 
     Args:
-        judgements: Released judgements.
-        items: Released items.
         annotators: Released annotators.
         fields: Published codebook fields.
         strata: Fields to report agreement by.
-        documented: Annotators who answered at least one question, whether published or not.
-        pairs: Number of preference pairs.
-        left_out: Judgements that made no pair, by reason.
-        targets: Codebook field to population share by value.
-        filtered: Rows read and quarantined by codebook answer, from validation.
-        read: Rows read.
-        quarantined: Rows not accepted.
-        without_consent: Judgements left out for want of a live consent.
-        k: Smallest published cell.
         seed: Seed of the bootstrap.
     """
-    by = [field for field in strata if field in fields][:MAX_STRATA_COLUMNS]
-    by = [field for field in by if annotators[field].n_unique() > 1]
-    people = annotators.select("annotator", *by)
-    agreement = {}
-    for name, (level, frame) in agreement_frames(judgements, items).items():
-        joined = frame.join(people, on="annotator", how="left", maintain_order="left")
-        agreement[name] = assess(joined, level=level, by=by, replicates=REPLICATES, seed=seed).as_json()
-    published = annotators.filter(
-        pl.any_horizontal(~pl.col(field).is_in([*_ABSENT, SUPPRESSED]) for field in fields)
-        if fields
-        else pl.lit(value=False)
-    ).height
-    strengths = judgements["strength"].drop_nulls().value_counts().sort("strength")
-    outcomes = judgements["outcome"].drop_nulls().value_counts().sort("outcome")
-    return {
-        "counts": {
-            "judgements": judgements.height,
-            "items": items.height,
-            "annotators": annotators.height,
-            "simulated_annotators": int(annotators["simulated"].sum()),
-            "simulated_items": int(items["simulated"].sum()),
-            "pairs": pairs,
-            "read": read,
-            "quarantined": quarantined,
-            "without_consent": without_consent,
-        },
-        "left_out_of_pairs": dict(left_out),
-        "quarantine_share": quarantined / read if read else None,
-        "documented_share": documented / annotators.height if annotators.height else None,
-        "published_share": published / annotators.height if annotators.height else None,
-        "judgements_per_item": judgements.height / items.height if items.height else None,
-        "busiest_share": _busiest(judgements),
-        "outcomes": {str(name): int(count) for name, count in outcomes.iter_rows()},
-        "strengths": {str(int(name)): int(count) for name, count in strengths.iter_rows()},
-        "agreement": agreement,
-        "coverage": {field: _coverage(annotators, field, targets[field]) for field in targets},
-        "people": {
-            field: dict(sorted(annotators[field].value_counts().iter_rows())) for field in ("site", *fields)
-        },
-        "filtered_out": _filtered(filtered, annotators, fields, k),
-    }
 
+    def __init__(
+        self,
+        *,
+        annotators: pl.DataFrame,
+        fields: Sequence[str],
+        strata: Sequence[str],
+        seed: int,
+    ) -> None:
+        by = [field for field in strata if field in fields][:MAX_STRATA_COLUMNS]
+        self._by = [field for field in by if annotators[field].n_unique() > 1]
+        self._annotators = annotators
+        self._fields = tuple(fields)
+        self._seed = seed
+        self._people = annotators.select("annotator", *self._by)
+        self._agreement: dict[str, Tally] = {}
+        self._outcomes: Counter[str] = Counter()
+        self._strengths: Counter[int] = Counter()
+        self._judgements = self._items = self._simulated_items = 0
 
-def _busiest(judgements: pl.DataFrame) -> float | None:
-    if judgements.is_empty():
-        return None
-    counts = judgements["annotator"].value_counts()["count"].to_list()
-    return float(max(counts)) / judgements.height
+    def add(self, judgements: pl.DataFrame, items: pl.DataFrame) -> None:
+        """The next part: released judgements and exactly their items."""
+        self._judgements += judgements.height
+        self._items += items.height
+        self._simulated_items += int(items["simulated"].sum())
+        self._outcomes.update(dict(judgements["outcome"].drop_nulls().value_counts().iter_rows()))
+        self._strengths.update(dict(judgements["strength"].drop_nulls().value_counts().iter_rows()))
+        for name, (level, frame) in agreement_frames(judgements, items).items():
+            joined = frame.join(self._people, on="annotator", how="left", maintain_order="left")
+            part = tally(code(joined, level=level), level=level, by=self._by)
+            before = self._agreement.get(name)
+            # Merged even where it is alone: patterns then stand in one order, and draws are the same.
+            self._agreement[name] = merge_tallies([part] if before is None else [before, part])
+
+    def finish(
+        self,
+        *,
+        documented: int,
+        pairs: int,
+        left_out: Mapping[str, int],
+        targets: Mapping[str, Mapping[str, float]],
+        filtered: Sequence[FilteredCount],
+        read: int,
+        quarantined: int,
+        without_consent: int,
+        k: int | None,
+    ) -> dict[str, Any]:
+        """Every figure of the card as one JSON object.
+
+        Args:
+            documented: Annotators who answered at least one question, whether published or not.
+            pairs: Number of preference pairs.
+            left_out: Judgements that made no pair, by reason.
+            targets: Codebook field to population share by value.
+            filtered: Rows read and quarantined by codebook answer, from validation.
+            read: Rows read.
+            quarantined: Rows not accepted.
+            without_consent: Judgements left out for want of a live consent.
+            k: Smallest published cell.
+        """
+        annotators, fields = self._annotators, self._fields
+        published = annotators.filter(
+            pl.any_horizontal(~pl.col(field).is_in([*_ABSENT, SUPPRESSED]) for field in fields)
+            if fields
+            else pl.lit(value=False)
+        ).height
+        order = [name for name in MEASURES if name in self._agreement]
+        busiest = annotators["judgements"].max() if annotators.height else None
+        return {
+            "counts": {
+                "judgements": self._judgements,
+                "items": self._items,
+                "annotators": annotators.height,
+                "simulated_annotators": int(annotators["simulated"].sum()),
+                "simulated_items": self._simulated_items,
+                "pairs": pairs,
+                "read": read,
+                "quarantined": quarantined,
+                "without_consent": without_consent,
+            },
+            "left_out_of_pairs": dict(left_out),
+            "quarantine_share": quarantined / read if read else None,
+            "documented_share": documented / annotators.height if annotators.height else None,
+            "published_share": published / annotators.height if annotators.height else None,
+            "judgements_per_item": self._judgements / self._items if self._items else None,
+            "busiest_share": busiest / self._judgements if self._judgements else None,  # type: ignore[operator]
+            "outcomes": {str(name): int(self._outcomes[name]) for name in sorted(self._outcomes)},
+            "strengths": {str(int(name)): int(self._strengths[name]) for name in sorted(self._strengths)},
+            "agreement": {
+                name: report_of(self._agreement[name], replicates=REPLICATES, seed=self._seed).as_json()
+                for name in order
+            },
+            "coverage": {field: _coverage(annotators, field, targets[field]) for field in targets},
+            "people": {
+                field: dict(sorted(annotators[field].value_counts().iter_rows()))
+                for field in ("site", *fields)
+            },
+            "filtered_out": _filtered(filtered, annotators, fields, k),
+        }
 
 
 def _coverage(annotators: pl.DataFrame, field: str, shares: Mapping[str, float]) -> dict[str, Any]:

@@ -6,24 +6,32 @@ file they came in.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
 import polars as pl
-import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.records import ITEMS, JUDGEMENTS, PROFILES
+from annotation.release_survey import Survey
 from governance.errors import RecordError, RefusedError
 
-__all__ = ["Batch", "FilteredCount", "Inputs", "LiveConsents", "content_digest", "gather"]
-
-_SLICE: Final = 50_000
+__all__ = [
+    "Batch",
+    "FilteredCount",
+    "Inputs",
+    "LiveConsents",
+    "Part",
+    "finish_inputs",
+    "gather",
+    "keep_part",
+    "once",
+    "read_checks",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +84,22 @@ class Batch:
                 raise RecordError(
                     f"the batch cannot be read: {error}", file=f"{digest}/{name}.parquet"
                 ) from error
-        try:
-            checks = json.loads(files["checks.json"])
-            filtered = tuple(FilteredCount(**count) for count in checks["filtered_out"])
-            read, quarantined = int(checks["read"]), int(checks["quarantined"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise RecordError(f"the batch cannot be read: {error}", file=f"{digest}/checks.json") from error
+        read, quarantined, filtered = read_checks(digest, files.get("checks.json", b""))
         return cls(digest=digest, read=read, quarantined=quarantined, filtered=filtered, **tables)
+
+
+def read_checks(digest: str, data: bytes) -> tuple[int, int, tuple[FilteredCount, ...]]:
+    """Rows read, rows quarantined, and both by codebook answer, of a batch's ``checks.json``.
+
+    Raises:
+        RecordError: It is not what it should be.
+    """
+    try:
+        checks = json.loads(data)
+        filtered = tuple(FilteredCount(**count) for count in checks["filtered_out"])
+        return int(checks["read"]), int(checks["quarantined"]), filtered
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError(f"the batch cannot be read: {error}", file=f"{digest}/checks.json") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +111,25 @@ class LiveConsents:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """The rows of a release before anything is coarsened.
+class Part:
+    """Some of the rows of a release: whole items with all their judgements.
 
     Attributes:
         judgements: Kept judgements, sorted by item, annotator and judgement.
         items: Their items, sorted by id.
+    """
+
+    judgements: pl.DataFrame
+    items: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """The rows of a release before anything is coarsened.
+
+    Attributes:
+        parts: Gives the parts, in the order of their items, as often as asked.
+        survey: What the parts hold.
         profiles: The codebook answers of their annotators, sorted.
         read: Rows read by the validations.
         quarantined: Rows they did not accept.
@@ -108,8 +138,8 @@ class Inputs:
         digest: Identity of the kept rows.
     """
 
-    judgements: pl.DataFrame
-    items: pl.DataFrame
+    parts: Callable[[], Iterator[Part]]
+    survey: Survey
     profiles: pl.DataFrame
     read: int
     quarantined: int
@@ -118,20 +148,8 @@ class Inputs:
     digest: str
 
 
-def content_digest(frame: pl.DataFrame) -> str:
-    """``sha256:…`` of the rows as JSON Lines in the order given, columns as named, times as microseconds.
-
-    It says what a table holds, whatever the file format or its writer's version.
-    """
-    plain = frame.with_columns(cs.datetime().dt.epoch("us"))
-    sha256 = hashlib.sha256()
-    for start in range(0, plain.height, _SLICE):
-        sha256.update(plain.slice(start, _SLICE).write_ndjson().encode())
-    return "sha256:" + sha256.hexdigest()
-
-
 def gather(batches: Sequence[Batch], *, consents: LiveConsents | None) -> Inputs:
-    """The kept rows of all batches.
+    """The kept rows of all batches, held in memory.
 
     A judgement in two batches counts once. With ``consents`` given, a judgement without a live one is left
     out; with None, consent is not looked at, and the release has to say so.
@@ -140,62 +158,119 @@ def gather(batches: Sequence[Batch], *, consents: LiveConsents | None) -> Inputs
         RecordError: Two batches say different things under one id, or an item is missing.
         RefusedError: Nothing is left.
     """
-    judgements = _union([batch.judgements for batch in batches], JUDGEMENTS, ["judgement"], "judgement")
-    items = _union([batch.items for batch in batches], ITEMS, ["item"], "item")
-    profiles = _union(
-        [batch.profiles for batch in batches], PROFILES, ["annotator", "site", "field", "value"], "profile"
-    )
-    without_consent = 0
-    if consents is not None:
-        kept = judgements.filter(pl.col("consent").is_in(list(consents.live)))
-        without_consent = judgements.height - kept.height
-        judgements = kept
-    if judgements.is_empty():
-        reasons = [
-            f"no judgement is left: {len(batches)} batches, {without_consent} judgements without live consent"
-        ]
-        raise RefusedError("the release", reasons)
-    judgements = judgements.sort("item", "annotator", "judgement")
-    missing = judgements.join(items, on="item", how="anti")
-    if missing.height:
-        raise RecordError("a judged item is in no batch", field="item", value=missing["item"][0])
-    items = items.join(judgements, on="item", how="semi").sort("item")
-    profiles = profiles.join(judgements, on=["annotator", "site"], how="semi").sort(
-        "annotator", "site", "field", "value", "status"
-    )
-    parts = [content_digest(frame) for frame in (judgements, items, profiles)]
-    return Inputs(
-        judgements=judgements,
-        items=items,
-        profiles=profiles,
+    if not batches:
+        raise RefusedError("the release", ["there is no batch"])
+    judgements = _joined([batch.judgements for batch in batches], JUDGEMENTS)
+    items = _joined([batch.items for batch in batches], ITEMS)
+    part, without_consent = keep_part(judgements, items, consents=consents)
+    survey = Survey()
+    survey.add(part.judgements, part.items)
+    return finish_inputs(
+        lambda: iter([part]),
+        survey,
+        _joined([batch.profiles for batch in batches], PROFILES),
+        without_consent=without_consent,
         read=sum(batch.read for batch in batches),
         quarantined=sum(batch.quarantined for batch in batches),
-        filtered=_filtered(batches),
-        without_consent=without_consent,
-        digest="sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+        filtered=[batch.filtered for batch in batches],
     )
 
 
-def _union(tables: Sequence[pa.Table], schema: pa.Schema, key: Sequence[str], what: str) -> pl.DataFrame:
-    if not tables:
-        raise RefusedError("the release", ["there is no batch"])
-    whole = pa.concat_tables([table.select(schema.names).cast(schema) for table in tables])
-    frame = pl.DataFrame(whole)
-    once = frame.unique(maintain_order=False)
-    if once.select(key).n_unique() != once.height:
-        doubled = once.filter(pl.struct(key).is_duplicated())
+def keep_part(
+    judgements: pl.DataFrame, items: pl.DataFrame, *, consents: LiveConsents | None
+) -> tuple[Part, int]:
+    """The kept rows among these, and how many judgements were left out for want of a live consent.
+
+    Args:
+        judgements: Rows of any number of batches: all those of the items that any of them names.
+        items: Their items, and perhaps others.
+        consents: Consents live now; None does not look at them.
+
+    Raises:
+        RecordError: Two rows say different things under one id, or an item is missing.
+    """
+    said = once(judgements, ["judgement"], "judgement")
+    shown = once(items, ["item"], "item")
+    left_out = 0
+    if consents is not None:
+        kept = said.filter(pl.col("consent").is_in(list(consents.live)))
+        left_out = said.height - kept.height
+        said = kept
+    said = said.sort("item", "annotator", "judgement")
+    missing = said.join(shown, on="item", how="anti")
+    if missing.height:
+        raise RecordError("a judged item is in no batch", field="item", value=missing["item"][0])
+    return Part(judgements=said, items=shown.join(said, on="item", how="semi").sort("item")), left_out
+
+
+def finish_inputs(
+    parts: Callable[[], Iterator[Part]],
+    survey: Survey,
+    profiles: pl.DataFrame,
+    *,
+    without_consent: int,
+    read: int,
+    quarantined: int,
+    filtered: Sequence[Sequence[FilteredCount]],
+) -> Inputs:
+    """The inputs of surveyed parts.
+
+    Raises:
+        RefusedError: Nothing is left.
+        RecordError: One person gave two answers to one question.
+    """
+    if not survey.judgements:
+        raise RefusedError(
+            "the release",
+            [
+                f"no judgement is left: {len(filtered)} batches, {without_consent} judgements without live consent"
+            ],
+        )
+    answers = (
+        once(profiles, ["annotator", "site", "field", "value"], "profile")
+        .join(survey.people, on=["annotator", "site"], how="semi")
+        .sort("annotator", "site", "field", "value", "status")
+    )
+    return Inputs(
+        parts=parts,
+        survey=survey,
+        profiles=answers,
+        read=read,
+        quarantined=quarantined,
+        filtered=_filtered(filtered),
+        without_consent=without_consent,
+        digest=survey.inputs_digest(answers),
+    )
+
+
+def _joined(tables: Sequence[pa.Table], schema: pa.Schema) -> pl.DataFrame:
+    return pl.DataFrame(pa.concat_tables([table.select(schema.names).cast(schema) for table in tables]))
+
+
+def once(frame: pl.DataFrame, key: Sequence[str], what: str) -> pl.DataFrame:
+    """Every row once; ``key`` tells rows apart.
+
+    Raises:
+        RecordError: Two different rows have one key.
+    """
+    # Whole rows are costly to compare, and mostly no key repeats.
+    if not frame.select(key).is_duplicated().any():
+        return frame
+    distinct = frame.unique(maintain_order=False)
+    if distinct.select(key).n_unique() != distinct.height:
+        doubled = distinct.filter(pl.struct(key).is_duplicated())
         raise RecordError(
             f"two batches hold different rows under one {what}",
             field=what,
             value=str(doubled.sort(key)[key[0]][0]),
         )
-    return once
+    return distinct
 
 
-def _filtered(batches: Sequence[Batch]) -> tuple[FilteredCount, ...]:
+def _filtered(batches: Sequence[Sequence[FilteredCount]]) -> tuple[FilteredCount, ...]:
     sums: dict[tuple[str, str, str], tuple[str | None, int, int]] = {}
-    for batch in batches:
-        for count in batch.filtered:
+    for counts in batches:
+        for count in counts:
             key = (count.field, count.status, count.value or "")
             _, read, quarantined = sums.get(key, (None, 0, 0))
             sums[key] = (count.value, read + count.read, quarantined + count.quarantined)

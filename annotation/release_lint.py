@@ -19,8 +19,8 @@ import pyarrow as pa
 from annotation.card import card
 from annotation.claims_check import Contradiction, contradictions
 from annotation.croissant import as_bytes, croissant
+from annotation.parquet_stream import content_digest
 from annotation.recomputed import recomputed_figures
-from annotation.release_inputs import content_digest
 
 __all__ = ["lint_release"]
 
@@ -145,8 +145,9 @@ def _rendered(
     if "card.md" in texts:
         yield from _lines("card.md", texts["card.md"], card(figures, about))
     if "croissant.json" in texts:
+        schemas = {name: table.schema for name, table in tables.items()}
         yield from _lines(
-            "croissant.json", texts["croissant.json"], as_bytes(croissant(tables, figures, about)).decode()
+            "croissant.json", texts["croissant.json"], as_bytes(croissant(schemas, figures, about)).decode()
         )
 
 

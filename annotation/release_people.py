@@ -46,7 +46,7 @@ class People:
 
 
 def release_people(
-    judgements: pl.DataFrame,
+    people: pl.DataFrame,
     profiles: pl.DataFrame,
     *,
     scope: bytes,
@@ -55,13 +55,13 @@ def release_people(
     important: Sequence[str] = (),
     targets: Mapping[str, Mapping[str, float]],
 ) -> People:
-    """The annotators of ``judgements`` as a release names and describes them.
+    """The annotators of a release, as it names and describes them.
 
     An id is ``a-`` and 80 bits of HMAC-SHA256(``scope``, site and pseudonym): the same person has another
     id in every release, and ids of two releases cannot be joined without the scope's secret.
 
     Args:
-        judgements: Kept judgements.
+        people: ``annotator, site, simulated, judgements`` of everybody who judged, sorted.
         profiles: Their annotators' codebook answers.
         scope: Key of the release.
         seed: Seed of the split by annotator.
@@ -69,11 +69,6 @@ def release_people(
         important: Codebook fields to keep longest when cells are small, most important first.
         targets: Codebook field to population share by value, for the weights.
     """
-    people = (
-        judgements.group_by("annotator", "site")
-        .agg(pl.col("simulated").any(), pl.len().alias("judgements"))
-        .sort("annotator", "site")
-    )
     ids = {
         (annotator, site): _scoped(scope, annotator, site)
         for annotator, site in people.select("annotator", "site").iter_rows()

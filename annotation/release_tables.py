@@ -77,7 +77,13 @@ def annotators_schema(fields: Sequence[str]) -> pa.Schema:
     )
 
 
-def released_judgements(judgements: pl.DataFrame, ids: Mapping[tuple[str, str], str]) -> pl.DataFrame:
+def released_judgements(
+    judgements: pl.DataFrame,
+    ids: Mapping[tuple[str, str], str],
+    *,
+    before: int = 0,
+    total: int | None = None,
+) -> pl.DataFrame:
     """Judgements under release-scoped ids, sorted by item and annotator.
 
     Left out is what would join two releases by person: ids of judgements, consents, presentations and
@@ -87,6 +93,8 @@ def released_judgements(judgements: pl.DataFrame, ids: Mapping[tuple[str, str], 
     Args:
         judgements: Kept judgements.
         ids: (annotator, site) to release-scoped id.
+        before: Judgements of the release that come before these.
+        total: Judgements of the release; these alone by default.
     """
     keys = pl.DataFrame(
         {
@@ -99,8 +107,8 @@ def released_judgements(judgements: pl.DataFrame, ids: Mapping[tuple[str, str], 
     named = judgements.join(keys, on=["annotator", "site"], how="left", maintain_order="left").with_columns(
         annotator=pl.col("_scoped"), seconds=pl.col("seconds").round()
     )
-    width = len(str(max(1, named.height)))
-    number = pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(width)
+    width = len(str(max(1, named.height if total is None else total)))
+    number = pl.int_range(before + 1, before + pl.len() + 1).cast(pl.String).str.zfill(width)
     return named.sort("item", "annotator", "judgement").select(
         pl.concat_str(pl.lit("j-"), number).alias("judgement"), *_KEPT
     )
@@ -111,10 +119,10 @@ def released_items(items: pl.DataFrame) -> pl.DataFrame:
     return items.sort("item")
 
 
-def splits_table(items: Mapping[str, str], annotators: pl.DataFrame) -> pl.DataFrame:
-    """``unit`` (item or annotator), ``id``, ``split``; sorted."""
-    rows = [("item", item, split) for item, split in items.items()]
-    rows += [("annotator", *row) for row in annotators.select("annotator", "split").iter_rows()]
+def splits_table(unit: str, splits: Mapping[str, str]) -> pl.DataFrame:
+    """``unit`` (item or annotator), ``id``, ``split``; sorted by id."""
     return pl.DataFrame(
-        sorted(rows), schema={"unit": pl.String, "id": pl.String, "split": pl.String}, orient="row"
+        [(unit, name, split) for name, split in sorted(splits.items())],
+        schema={"unit": pl.String, "id": pl.String, "split": pl.String},
+        orient="row",
     )

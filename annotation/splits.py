@@ -7,10 +7,13 @@ are split on their own, for questions about people the model has not heard.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["FRACTIONS", "split_of"]
+import polars as pl
+
+__all__ = ["FRACTIONS", "prompt_digest", "prompt_splits", "split_of"]
 
 FRACTIONS: Final[Mapping[str, float]] = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -31,3 +34,20 @@ def split_of(key: str, *, seed: int, fractions: Mapping[str, float] = FRACTIONS)
         if u < cumulated:
             return name
     return names[-1]
+
+
+def prompt_splits(items: pl.DataFrame, *, seed: int) -> dict[str, str]:
+    """Item → split, by the digest of its prompt: items with one prompt fall into one split."""
+    return {
+        item: split_of(prompt_digest(prompt), seed=seed)
+        for item, prompt in items.select("item", "prompt").iter_rows()
+    }
+
+
+def prompt_digest(prompt: Sequence[Mapping[str, str]]) -> str:
+    """:func:`governance.digest.digest` of a list of turns, written out for speed.
+
+    Of objects that hold nothing but text, this JSON is the canonical one (RFC 8785).
+    """
+    text = json.dumps(list(prompt), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

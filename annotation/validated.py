@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.checks import Check, check_json
+from annotation.distributions import Distributions
 from annotation.facts import Surroundings
 from annotation.records import ITEMS, PROFILES
 from annotation.staging import as_table
 from governance.errors import RefusedError
 
-__all__ = ["Finding", "StratumCount", "Validated", "parquet_bytes", "require_passed"]
+__all__ = ["Finding", "StaleCount", "StratumCount", "Validated", "parquet_bytes", "require_passed"]
 
 FORMAT: Final = "bounds.checks/1"
 
@@ -51,6 +52,15 @@ class StratumCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StaleCount:
+    """Accepted judgements given under a policy whose rulings have changed since, and what changed."""
+
+    policy_digest: str
+    changed: str
+    judgements: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
     """The result of one validation. Truth value: whether the batch may go on.
 
@@ -61,6 +71,8 @@ class Validated:
         counts: Check key → rows that failed it.
         findings: Figures of the batch against their limits.
         strata: Rows read and quarantined by codebook answer.
+        distributions: How the accepted judgements are distributed, for the next batch to be held against.
+        stale: Accepted judgements given under an outdated policy.
         screened: Staged rows with what the text screens found: what Great Expectations runs on.
         around: The tables the rows refer to.
     """
@@ -71,6 +83,8 @@ class Validated:
     counts: Mapping[str, int]
     findings: tuple[Finding, ...]
     strata: tuple[StratumCount, ...]
+    distributions: Distributions
+    stale: tuple[StaleCount, ...]
     screened: pl.DataFrame = field(repr=False)
     around: Surroundings = field(repr=False)
 
@@ -123,6 +137,15 @@ class Validated:
             "passed": bool(self),
             "stops": list(self.stops),
             "checks": [check_json(check) | self._found(check) for check in self.checks],
+            "distributions": {name: dict(counts) for name, counts in self.distributions.items()},
+            "stale": [
+                {
+                    "policy_digest": count.policy_digest,
+                    "changed": count.changed,
+                    "judgements": count.judgements,
+                }
+                for count in self.stale
+            ],
             "filtered_out": [
                 {
                     "field": count.field,

@@ -168,16 +168,15 @@ def gx_pandas(folder: Path) -> Callable[[], Any]:
     """The same suites on GX's pandas engine; the facts are given."""
     from annotation.checks import On
     from annotation.facts import Surroundings, facts, screens
+    from annotation.quarantine import columns_of
     from annotation.staging import stage_table
     from infra.expectations import run_on_pandas
 
     judgements, items, checks = _load(folder)
     checks = tuple(check for check in checks if check.on is not On.FIGURES)
-    columns = {check.column for check in checks}
+    columns = columns_of(checks)
     around = Surroundings.of(items)
-    judged = facts(
-        screens(stage_table(judgements), around.items, ("email", "phone", "payment_card")), around, columns
-    )
+    judged = facts(screens(stage_table(judgements), around.items, columns), around, columns)
     frame = judged.select(sorted(columns | {"presented_at"})).to_pandas()
     tables = {On.ROWS: frame[["problem"]], On.JUDGEMENTS: frame}
     return lambda: run_on_pandas(tables, checks).unexpected

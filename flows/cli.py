@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "validate": ("way", "validate", "Check what was collected; accept or quarantine each row."),
     "quotas": ("quotas", "quotas", "Who has spoken at a site, against whom its plan asks for."),
     "withdraw": ("withdraw", "withdraw", "Erase a person who withdraws, with a receipt."),
+    "quarantine": ("quarantine", "app", "What was set aside and why; submit corrected rows again."),
     "release": ("release", "app", "Build a release; compare two; find contradictions in one."),
     "train": ("way", "train", "Train the example candidates from a release."),
     "audit": ("audit", "app", "Put a model to the probes of the policy in force."),

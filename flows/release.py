@@ -6,53 +6,80 @@ is made for study: it then says so itself, and no model trained from it passes a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from annotation.release import AlignmentTarget, Release, build_release
-from annotation.release_inputs import Batch, LiveConsents
+from annotation.release import AlignmentTarget, Release, Terms, release_of, require_terms
+from annotation.release_inputs import LiveConsents
 from annotation.release_policy import release_terms
 from flows.running import OUTSIDE
 from flows.wiring import Platform, clock, open_platform
 from governance.errors import InputError, RefusedError
+from governance.policy.model import EffectivePolicy
 from infra import ledger
 from infra.consents import live_consents
 from infra.enrolment import withdrawal_requests
+from infra.release_spill import BatchFolder, spill
 
 __all__ = ["release"]
 
-_FILES = ("judgements.parquet", "items.parquet", "profiles.parquet", "checks.json")
+_STALE_SECONDS: Final = 86_400
+
+
+@contextmanager
+def scratch(platform: Platform) -> Iterator[Path]:
+    """A folder beside the data for what is too large for memory; what killed builds left is removed."""
+    root = platform.settings.home / "scratch"
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in root.iterdir():
+        if clock().timestamp() - left.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="release-", dir=root) as folder:
+        yield Path(folder)
+
+
+def consents_for(platform: Platform, policy: EffectivePolicy) -> LiveConsents | None:
+    """The consents live now for the purpose that the policy names; None where it names none."""
+    purpose = release_terms(policy).consent_purpose
+    if purpose is None:
+        return None
+    live = (row["consent"] for row in live_consents(platform.db) if row["purpose"] == purpose)
+    return LiveConsents(purpose=purpose, live=frozenset(live))
 
 
 @task(name="build", cache_policy=NO_CACHE, **OUTSIDE)
 def build(
-    platform: Platform, batches: Sequence[str], target: AlignmentTarget, *, as_of: date, seed: int
+    platform: Platform, batches: Sequence[str], terms: Terms, folder: Path, *, as_of: date, seed: int
 ) -> Release:
-    """Read the batches, every file verified, and build the release."""
+    """Read the batches, every file verified, and build the release into ``folder``."""
+    # A try that failed half-way leaves its files; this one begins anew.
+    work = Path(tempfile.mkdtemp(dir=folder))
+    places = {name: work / name for name in ("batches", "parts", "files")}
+    for place in places.values():
+        place.mkdir()
     read = [
-        Batch.from_files(batch, {name: platform.store.get_file("batches", batch, name) for name in _FILES})
-        for batch in batches
+        BatchFolder(
+            digest=batch, folder=platform.store.fetch_tree("batches", batch, places["batches"] / str(n))
+        )
+        for n, batch in enumerate(batches)
     ]
-    policy = platform.policy(clock())
-    purpose = release_terms(policy).consent_purpose
-    consents = None
-    if purpose is not None:
-        # As they stand now, not as they stood when the batches were made.
-        live = {row["consent"] for row in live_consents(platform.db) if row["purpose"] == purpose}
-        consents = LiveConsents(purpose=purpose, live=frozenset(live))
-    return build_release(
-        read,
-        policy=policy,
-        consents=consents,
-        alignment_target=target,
+    return release_of(
+        spill(read, places["parts"], consents=terms.consents),
+        batches=batches,
+        terms=terms,
         as_of=as_of,
         seed=seed,
         key=platform.settings.release_key,
+        folder=places["files"],
     )
 
 
@@ -61,7 +88,7 @@ def record(platform: Platform, built: Release) -> tuple[str, str]:
     """Store the release, log it to MLflow, note it in the database; its tree and its run."""
     from infra.tracking import log_release
 
-    tree = platform.store.put_tree("releases", built.files())
+    tree = platform.store.put_tree("releases", built.contents())
     run = log_release(platform.mlflow_url, built, uri=platform.store.uri("releases", tree))
     ledger.record_release(
         platform.db,
@@ -129,10 +156,19 @@ def release(
                 ],
             )
         target = AlignmentTarget(better=better or "", asked=asked or "", for_whom=for_whom or "")
-        built = build(
-            platform, [batch.digest for batch in batches], target, as_of=as_of or clock().date(), seed=seed
-        )
-        tree, run = record(platform, built)
+        policy = platform.policy(clock())
+        terms = require_terms(policy, target, consents_for(platform, policy), None)
+        with scratch(platform) as folder:
+            built = build(
+                platform,
+                [batch.digest for batch in batches],
+                terms,
+                folder,
+                as_of=as_of or clock().date(),
+                seed=seed,
+            )
+            tree, run = record(platform, built)
+            card = built.card
     summary = {
         "release": built.digest,
         "tree": tree,
@@ -142,5 +178,5 @@ def release(
         "figures": dict(built.figures),
     }
     get_run_logger().info("release %s", built.digest)
-    create_markdown_artifact(key="release", markdown=built.card, description=f"Release {built.digest}")
+    create_markdown_artifact(key="release", markdown=card, description=f"Release {built.digest}")
     return summary

@@ -17,32 +17,45 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from annotation.checks import Check, check_json
+from annotation.distributions import Distributions
 from annotation.facts import CONSENTS, PRESENTATIONS
 from annotation.quarantine import validate_batch
 from annotation.records import ITEMS, PROFILES, table
 from annotation.staging import stage_events
 from annotation.validated import Validated
+from flows.audit import probes
 from flows.running import OUTSIDE
 from flows.wiring import Platform, clock, data_checks, open_platform
 from governance.digest import digest
 from governance.errors import InputError
+from governance.policy.model import EffectivePolicy
 from infra import catalogue, collected, ledger
 from infra.consents import live_consents
 from infra.events import events_digest, read_events
+from infra.policy_history import outdated
 
 __all__ = ["validate", "validate_site"]
 
 
 @task(name="check", cache_policy=NO_CACHE, **OUTSIDE)
-def check(platform: Platform, site: str, checks: tuple[Check, ...]) -> Validated:
+def check(
+    platform: Platform, site: str, checks: tuple[Check, ...], policy: EffectivePolicy, inputs: str
+) -> Validated:
     """Judge every row of the site."""
     from annotation.events import latest
 
     staged = stage_events(latest(read_events(platform.store, platform.db, site, keys=platform.keys)))
     shown = [
-        {"presentation": row.presentation, "item": row.item, "shown": list(row.shown)}
+        {
+            "presentation": row.presentation,
+            "item": row.item,
+            "shown": list(row.shown),
+            "consent": row.consent,
+        }
         for row in catalogue.presentations(platform.db, site)
     ]
+    wanted = {need.check for need in policy.data_requirements}
+    judged_under = staged["policy_digest"].drop_nulls().unique().to_list()
     return validate_batch(
         staged,
         table(catalogue.items(platform.db), ITEMS),
@@ -50,7 +63,29 @@ def check(platform: Platform, site: str, checks: tuple[Check, ...]) -> Validated
         presentations=table(shown, PRESENTATIONS),
         profiles=table(platform.profiles(site), PROFILES),
         consents=table(live_consents(platform.db, site), CONSENTS),
+        probes=[probe.prompt for probe in probes(platform).probes] if "probe_contamination" in wanted else (),
+        outdated=outdated(platform.db, judged_under, policy),
+        before=last_distributions(platform, site, inputs) if "drift" in wanted else None,
     )
+
+
+def last_distributions(platform: Platform, site: str, inputs: str) -> Distributions | None:
+    """How the answers of the batch before this one were distributed; None where this is the first.
+
+    The batch before is the one recorded last before these inputs were recorded first, so that validating
+    again compares with the same.
+    """
+    rows = [batch for batch in ledger.batches(platform.db) if batch.site == site]
+    first = next((at for at, batch in enumerate(rows) if batch.inputs_digest == inputs), len(rows))
+    for batch in reversed(rows[:first]):
+        try:
+            found = json.loads(platform.store.get_file("batches", batch.digest, "checks.json"))
+        except KeyError:
+            continue  # erased by a withdrawal; its successor, if any, stands before it
+        if "distributions" in found:
+            told: Distributions = found["distributions"]
+            return told
+    return None
 
 
 @task(name="expect", cache_policy=NO_CACHE, **OUTSIDE)
@@ -116,7 +151,7 @@ def validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
             "checks": [check_json(each) for each in checks],
         }
     )
-    validated = check(platform, site, checks)
+    validated = check(platform, site, checks, policy, inputs)
     if not validated.read:
         return None
     files = {**validated.tables(), "inputs.json": _inputs(site, inputs, policy.digest)}
@@ -150,7 +185,11 @@ def validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
     get_run_logger().info(
         "site %s: %d read, %d accepted, %s", site, validated.read, summary["accepted"], verdict
     )
-    create_markdown_artifact(key=f"batch-{site}", markdown=_markdown(summary), description=f"Batch {batch}")
+    create_markdown_artifact(
+        key=f"batch-{site}",
+        markdown=_markdown(summary, _links(platform, batch, run)),
+        description=f"Batch {batch}",
+    )
     return summary
 
 
@@ -161,7 +200,18 @@ def _inputs(site: str, inputs: str, policy: str) -> bytes:
     )
 
 
-def _markdown(summary: dict[str, Any]) -> str:
+def _links(platform: Platform, batch: str, run: str) -> list[str]:
+    """Where a person reads on: the page of the batch, and the run with Data Docs and the whole report."""
+    from infra.tracking import BATCHES, run_address
+
+    links = [f"[report and Data Docs in MLflow]({run_address(platform.mlflow_url, BATCHES, run)})"]
+    if platform.settings.web_url:
+        name = batch.removeprefix("sha256:")
+        links.insert(0, f"[what failed and why]({platform.settings.web_url.rstrip('/')}/batches/{name})")
+    return links
+
+
+def _markdown(summary: dict[str, Any], links: list[str]) -> str:
     lines = [
         (
             f"**{summary['verdict']}**: {summary['read']} read = {summary['accepted']} accepted "
@@ -169,6 +219,8 @@ def _markdown(summary: dict[str, Any]) -> str:
         ),
         "",
         *(f"- {reason}" for reason in summary["stops"]),
+        "",
+        ", ".join(links),
         "",
         "| rule | rows |",
         "|---|---|",

@@ -94,6 +94,7 @@ class Platform:
         from governance.policy.document import canonical_form, document_digest
         from infra.ledger import PolicyVersion, record_policy
         from infra.policy_files import load_pack
+        from infra.policy_history import record_effective
 
         documents = load_pack(self.settings.policy)
         effective = compose(
@@ -112,6 +113,14 @@ class Platform:
                 first_seen=at,
             )
             record_policy(self.db, version)
+        record_effective(
+            self.db,
+            effective,
+            documents=map(document_digest, documents),
+            jurisdictions=self.settings.jurisdictions or None,
+            application=self.settings.application,
+            at=at,
+        )
         return effective
 
     def trust(self, at: datetime) -> Trust:

@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select, tuple_
 from annotation.events import EventKind, RawEvent
 from governance.errors import OutsideError
 from infra.database import Database
-from infra.tables import CURSORS, RAW_CHUNKS, RAW_EVENTS
+from infra.tables import CURSORS, RAW_CHUNKS, RAW_EVENTS, RESUBMISSIONS
 
 __all__ = [
     "Chunk",
@@ -84,9 +84,23 @@ def known(db: Database, site: str, source: str) -> StoredEvents:
         .join(newest, (RAW_EVENTS.c.ref == newest.c.ref) & (RAW_EVENTS.c.revision == newest.c.revision))
         .where(here)
     )
+    # A correction stands beside its source: the source is held against what it said itself, so that an
+    # unchanged source does not undo the correction, and a changed one replaces it.
+    own = select(RESUBMISSIONS.c.ref, RESUBMISSIONS.c.revision, RAW_EVENTS.c.version).join(
+        RAW_EVENTS,
+        (RAW_EVENTS.c.site == RESUBMISSIONS.c.site)
+        & (RAW_EVENTS.c.source == RESUBMISSIONS.c.source)
+        & (RAW_EVENTS.c.ref == RESUBMISSIONS.c.ref)
+        & (RAW_EVENTS.c.revision == RESUBMISSIONS.c.first_revision),
+    )
+    own = own.where((RESUBMISSIONS.c.site == site) & (RESUBMISSIONS.c.source == source))
     with db.read() as connection:
+        said = {(row.ref, row.revision): row.version for row in connection.execute(own)}
         return StoredEvents(
-            {row.ref: (row.revision, row.version, row.kind) for row in connection.execute(query)}
+            {
+                row.ref: (row.revision, said.get((row.ref, row.revision), row.version), row.kind)
+                for row in connection.execute(query)
+            }
         )
 
 

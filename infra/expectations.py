@@ -46,6 +46,7 @@ with warnings.catch_warnings():
     from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
 
 from annotation.checks import Check, On, Test, check_json
+from annotation.quarantine import columns_of
 from annotation.staging import as_table
 from annotation.validated import Validated
 from governance.errors import OutsideError
@@ -173,7 +174,7 @@ def run(validated: Validated, *, docs_folder: Path | None = None) -> GxResult:
         OutsideError: GX failed, or it and the polars pass count differently.
     """
     checks = validated.checks
-    columns = {check.column for check in checks}
+    columns = columns_of(checks)
     connection = duckdb.connect(":memory:")
     try:
         connection.execute("SET threads = 2; SET enable_external_access = false; SET TimeZone = 'UTC'")
@@ -228,6 +229,12 @@ def _expectations(check: Check) -> Iterator[Any]:
             yield kinds.ExpectColumnValuesToMatchRegex(**column, regex=check.pattern)
         case Test.UNIQUE:
             yield kinds.ExpectColumnValuesToBeUnique(**column)
+        case Test.UNIQUE_TOGETHER:
+            yield kinds.ExpectCompoundColumnsToBeUnique(
+                **common,
+                column_list=[check.column, *check.together],
+                ignore_row_if="any_value_is_missing",
+            )
         case Test.NOT_BEFORE:
             yield kinds.ExpectColumnPairValuesAToBeGreaterThanB(
                 **common,

@@ -14,6 +14,7 @@ from typing import Final
 import duckdb
 
 from annotation.facts import Surroundings
+from annotation.item_facts import is_item_fact
 from annotation.staging import STAGED, as_table
 
 # ruff: noqa: S608 - no text of a row or a policy enters a statement: names are constants or plain slugs
@@ -65,6 +66,15 @@ _ANSWER_FACTS: Final = """
     CASE WHEN j.source IN ('label_studio', 'portal') THEN
         p.presentation IS NOT NULL AND coalesce(p.item = j.item, false) AND coalesce(p.shown = j.shown, false)
     END AS presentation_matches,
+    CASE WHEN p.consent IS NOT NULL THEN coalesce(j.consent = p.consent, false) END AS presentation_consent_equal,
+"""
+_KNOWN: Final = """
+    CASE WHEN j.annotator IS NOT NULL AND j.site IS NOT NULL THEN EXISTS (
+        SELECT 1 FROM raw_profiles a WHERE a.annotator = j.annotator AND a.site = j.site
+    ) END AS annotator_known,
+"""
+_READING: Final = """
+    CASE WHEN j.seconds > 0 THEN j.item_characters::DOUBLE / j.seconds END AS reading_rate,
 """
 _FIRST_GIVEN: Final = """
     CASE WHEN j.annotator IS NOT NULL AND j.item IS NOT NULL THEN row_number() OVER (
@@ -113,6 +123,8 @@ def load_batch(
     connection.register("raw_items", as_table(around.items))
     connection.register("raw_presentations", as_table(around.presentations))
     connection.register("raw_consents", as_table(around.consents))
+    connection.register("raw_profiles", as_table(around.profiles.select("annotator", "site").unique()))
+    connection.register("raw_gold", as_table(around.gold))
     # One problem per row is all that the checks of every row look at.
     connection.execute(f"CREATE TABLE {ROWS} AS SELECT judgement, source_ref, problem FROM raw_rows")
     connection.execute(_statement(set(columns)))
@@ -132,7 +144,8 @@ WITH items AS (
     SELECT *, row_number() OVER () AS row_number FROM raw_rows
 ){_STREAKS if streak else ""}
 SELECT {_ITEM_FACTS}{_ANSWER_FACTS}{_FIRST_GIVEN if "first_given" in columns else ""}
-    {"s.streak," if streak else ""}{"".join(_consents(columns))}
+    {"s.streak," if streak else ""}{"".join(_consents(columns))}{"".join(_gold(columns))}
+    {_KNOWN if "annotator_known" in columns else ""}{_READING if "reading_rate" in columns else ""}
     {record}{screens}
 FROM numbered j
 LEFT JOIN items i ON i.item = j.item
@@ -143,7 +156,8 @@ WHERE j.problem IS NULL
 
 
 def _is_screen(name: str) -> bool:
-    return name.startswith("personal_data_") or name in {"rationale_names_model", "shown_names_model"}
+    named = {"rationale_names_model", "shown_names_model"}
+    return name.startswith("personal_data_") or name in named or is_item_fact(name)
 
 
 def _consents(columns: Collection[str]) -> Iterator[str]:
@@ -153,4 +167,15 @@ def _consents(columns: Collection[str]) -> Iterator[str]:
             yield f"""EXISTS (SELECT 1 FROM raw_consents k
                 WHERE k.consent = j.consent AND k.annotator = j.annotator
                 AND regexp_replace(lower(k.purpose), '[^a-z0-9]+', '_', 'g') = '{purpose}') AS {name},
+"""
+
+
+def _gold(columns: Collection[str]) -> Iterator[str]:
+    for name in sorted(columns):
+        if name.startswith("gold_share_"):
+            least = int(name.removeprefix("gold_share_"))
+            yield f"""(SELECT CASE WHEN count(*) >= {least} THEN
+                count(*) FILTER (o.outcome = 'prefers' AND o.preferred = g.preferred)::DOUBLE / count(*) END
+                FROM raw_rows o JOIN raw_gold g ON g.item = o.item
+                WHERE o.site = j.site AND o.annotator = j.annotator AND o.problem IS NULL) AS {name},
 """

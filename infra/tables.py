@@ -26,6 +26,7 @@ __all__ = [
     "CONSENT_VERSIONS",
     "CURSORS",
     "DECISIONS",
+    "EFFECTIVE_POLICIES",
     "ERASED_BATCHES",
     "FEEDBACK_EVENTS",
     "FLAGGED_RELEASES",
@@ -55,6 +56,7 @@ __all__ = [
     "RAW_EVENTS",
     "RELEASES",
     "RESERVATIONS",
+    "RESUBMISSIONS",
     "REVOCATIONS",
     "WITHDRAWALS",
     "WITHDRAWAL_REQUESTS",
@@ -146,6 +148,30 @@ def _json(name: str) -> Column[Any]:
     return Column(name, Json, nullable=False)
 
 
+EFFECTIVE_POLICIES: Final = _table(
+    "effective_policies",
+    _text("digest"),
+    _json("documents"),
+    Column("jurisdictions", Json, nullable=True),
+    _text("application", nullable=True),
+    _time("first_at"),
+    key=("digest",),
+)
+RESUBMISSIONS: Final = _table(
+    "resubmissions",
+    _text("site"),
+    _text("source"),
+    _text("ref"),
+    _count("revision"),
+    _count("first_revision"),
+    _text("first_digest"),
+    _text("batch"),
+    _json("rules"),
+    _text("reason"),
+    _text("corrected_by"),
+    _time("at"),
+    key=("site", "source", "ref", "revision"),
+)
 RAW_CHUNKS: Final = _table(
     "raw_chunks",
     _text("site"),

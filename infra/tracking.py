@@ -40,6 +40,7 @@ __all__ = [
     "outside",
     "release_dataset",
     "release_input",
+    "run_address",
 ]
 
 RELEASES: Final = "bounds/releases"
@@ -156,9 +157,9 @@ def log_release(url: str, release: Release, *, uri: str, tags: Mapping[str, str]
         own[f"bounds.policy.{policy['id']}"] = f"{policy['version']} {policy['digest']}"
     lineage = {"release": release.digest, "uri": uri, "batches": list(release.batches)}
     files = {
-        "card.md": release.files()["card.md"],
-        "release.json": release.files()["release.json"],
-        "figures.json": release.files()["figures.json"],
+        "card.md": release.file("card.md"),
+        "release.json": release.file("release.json"),
+        "figures.json": release.file("figures.json"),
         "lineage.json": _json(lineage),
     }
     files |= {f"figures/{name}": data for name, data in release_figures(figures).items()}
@@ -276,6 +277,19 @@ def log_audit(
         metrics=metrics,
         files=files,
     )
+
+
+def run_address(url: str, experiment: str, run: str) -> str:
+    """The page of a run.
+
+    Raises:
+        OutsideError: MLflow cannot be reached, or has no such experiment.
+    """
+    with _outside(url):
+        found = mlflow.MlflowClient(tracking_uri=url).get_experiment_by_name(experiment)
+    if found is None:
+        raise OutsideError(f"MLflow at {url} has no experiment {experiment}")
+    return f"{url.rstrip('/')}/#/experiments/{found.experiment_id}/runs/{run}/artifacts"
 
 
 def _release_metrics(figures: Mapping[str, Any]) -> dict[str, float | None]:

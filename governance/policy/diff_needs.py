@@ -15,10 +15,13 @@ __all__ = ["changes"]
 _LARGER: Final = frozenset(
     {"at_least", "share", "confidence", "families", "threshold", "min_annotators", "min_accuracy"}
 )
-_SMALLER: Final = frozenset({"at_most", "max_rate", "allow", "validity_days", "max_gap", "error_budget"})
+_SMALLER: Final = frozenset(
+    {"at_most", "max_rate", "allow", "validity_days", "max_gap", "error_budget", "answers", "similarity"}
+)
 _MORE: Final = frozenset({"questions", "forbid", "aliases", "by", "primary"})
 _FEWER: Final = frozenset({"evidence", "roles"})
 _FALSE: Final = frozenset({"anytime"})
+_TRUE: Final = frozenset({"as_written"})
 
 
 def changes(before: View, after: View) -> Iterator[Change]:
@@ -114,8 +117,9 @@ def _directions(term: str, old: Any, new: Any) -> tuple[Direction, ...]:
             )
             if found
         )
-    if term in _FALSE:
-        return (Direction.LOOSENED if new else Direction.TIGHTENED,)
+    if term in _FALSE | _TRUE:
+        laxer = bool(new) == (term in _FALSE)
+        return (Direction.LOOSENED if laxer else Direction.TIGHTENED,)
     # another check, question or purpose under the same id: the old demand is gone and a new one has come
     return (Direction.TIGHTENED, Direction.LOOSENED) if term in {"check", "question", "purpose"} else ()
 
@@ -127,12 +131,13 @@ def _between(old: Any, new: Any) -> Any:
     if isinstance(old, int | float) and isinstance(new, int | float):
         return (old + new) / 2
     if isinstance(old, tuple | list) and isinstance(new, tuple | list):
-        return str(min({*old} ^ {*new}))
+        return min({*_comparable(old)} ^ {*_comparable(new)})
     return _plain(new if new is not None else old)
 
 
 def _comparable(value: Any) -> Any:
-    return frozenset(value) if isinstance(value, tuple | list) else value
+    """``value`` so that two of them are equal where their order alone differs; members may be maps."""
+    return sorted(map(str, map(_plain, value))) if isinstance(value, tuple | list) else value
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Shapes of what Tier Two demands of data (read by validation) and of a promotion (read by audit and gate).
+"""Shapes of what Tier Two demands of a promotion, read by audit and gate; of data see ``needs_data``.
 
 Every threshold of the platform stands in one of these, so that each has an owner, a version and a digest.
 """
@@ -6,13 +6,14 @@ Every threshold of the platform stands in one of these, so that each has an owne
 from __future__ import annotations
 
 import math
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
 from governance.policy.blame import BlameError
+from governance.policy.needs_data import DataRequirement, Share
 from governance.policy.shapes import Shape
-from governance.policy.words import Code, DataRuleId, LimitedRuleId, Line, Prose, Slug, Word
+from governance.policy.words import LimitedRuleId, Line, Slug
 from governance.tiers import Direction, EvidenceGrade
 
 __all__ = [
@@ -28,131 +29,6 @@ __all__ = [
 
 MOST_FAMILIES: Final = 1_000_000
 MOST_ALLOWED: Final = 10_000
-
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-PersonalData = Literal["email", "phone", "url", "ip_address", "payment_card", "national_id", "postal_address"]
-
-
-class _Data(Shape):
-    id: DataRuleId
-    statement: Prose | None = None
-    rationale: Prose | None = None
-    risks: tuple[Code, ...] = ()
-
-
-class DocumentedShare(_Data):
-    """At least this share of annotators answered these codebook questions (any typed answer but absence)."""
-
-    check: Literal["documented_share"]
-    at_least: Share
-    questions: tuple[Slug, ...] = ()
-
-
-class Overlap(_Data):
-    """At least this many judgements for each item (for ``share`` of the items)."""
-
-    check: Literal["overlap"]
-    at_least: int = Field(ge=1, le=1000)
-    share: Share = 1.0
-
-
-class Agreement(_Data):
-    """Krippendorff's alpha over the batch is at least this."""
-
-    check: Literal["agreement"]
-    at_least: float = Field(ge=-1, le=1, allow_inf_nan=False)
-
-
-class OneJudgement(_Data):
-    """One judgement for each annotator and item."""
-
-    check: Literal["one_judgement"]
-
-
-class Duration(_Data):
-    """Seconds spent on a judgement."""
-
-    check: Literal["duration"]
-    at_least: Annotated[float, Field(ge=0, le=86_400)] | None = None
-    at_most: Annotated[float, Field(ge=0, le=86_400)] | None = None
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if self.at_least is None and self.at_most is None:
-            raise ValueError("give `at_least`, `at_most` or both, in seconds")
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise BlameError(
-                "`at_least` is above `at_most`: no judgement could pass",
-                at=("at_least",),
-                expected=f"at most {self.at_most:g}",
-            )
-        return self
-
-
-class Consent(_Data):
-    """A live consent for this purpose stands behind every judgement."""
-
-    check: Literal["consent"]
-    purpose: Slug
-
-
-class QuarantineShare(_Data):
-    """At most this share of the rows may fail before the whole batch stops."""
-
-    check: Literal["quarantine_share"]
-    at_most: Share
-
-
-class BusiestShare(_Data):
-    """No annotator gave more than this share of the judgements."""
-
-    check: Literal["busiest_share"]
-    at_most: Share
-
-
-class Suppression(_Data):
-    """Published demographic cells hold at least k annotators."""
-
-    check: Literal["suppression"]
-    at_least: int = Field(ge=1, le=1000)
-
-
-class PersonalDataFree(_Data):
-    """Free text holds none of these."""
-
-    check: Literal["personal_data"]
-    forbid: tuple[PersonalData, ...] = Field(min_length=1)
-
-
-class Coverage(_Data):
-    """For each stratum of a codebook question, the share of annotators is at least ``at_least`` times its target."""
-
-    check: Literal["coverage"]
-    question: Slug
-    targets: dict[Word, Share] = Field(min_length=1)
-    at_least: Share = 0.8
-
-    @model_validator(mode="after")
-    def _at_most_one(self) -> Self:
-        if math.fsum(self.targets.values()) > 1 + 1e-9:
-            raise ValueError("the targets add up to more than 1")
-        return self
-
-
-DataRequirement = Annotated[
-    DocumentedShare
-    | Overlap
-    | Agreement
-    | OneJudgement
-    | Duration
-    | Consent
-    | QuarantineShare
-    | BusiestShare
-    | Suppression
-    | PersonalDataFree
-    | Coverage,
-    Field(discriminator="check"),
-]
 
 
 def can_pass(families: int, allow: int, max_rate: float, confidence: float) -> bool:

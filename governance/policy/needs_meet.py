@@ -39,6 +39,9 @@ _STRICTER: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "questions": _union,
     "forbid": _union,
     "targets": _larger_shares,
+    "answers": min,
+    "similarity": min,
+    "as_written": max,
 }
 
 
@@ -89,7 +92,7 @@ def data_requirements(current: Sequence[Placed]) -> tuple[DataNeed, ...]:
 
 def _same_subject(one: DataNeed, other: DataNeed) -> bool:
     return one.check == other.check and all(
-        one.terms.get(name) == other.terms.get(name) for name in ("question", "purpose")
+        one.terms.get(name) == other.terms.get(name) for name in ("question", "purpose", "of")
     )
 
 

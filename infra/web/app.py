@@ -17,7 +17,7 @@ from annotation.web.app import mount_portal
 from annotation.web.portal import Portal
 from infra.policy_cache import PolicyCache
 from infra.settings import Settings
-from infra.web import catalogue, feedback_api, policy_api, start
+from infra.web import batches, catalogue, feedback_api, policy_api, start
 from infra.web.counts import read_counts
 from infra.web.keys import ApiKeys
 from infra.web.limits import BodyLimit
@@ -47,12 +47,19 @@ def create_app(
         settings.policy, jurisdictions=settings.jurisdictions, application=settings.application
     )
     app = FastAPI(title="bounds", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
-    pages = Pages([Link(path="/", label="Overview"), Link(path=catalogue.PATH, label="Policies")])
+    pages = Pages(
+        [
+            Link(path="/", label="Overview"),
+            Link(path=catalogue.PATH, label="Policies"),
+            Link(path=batches.PATH, label="Batches"),
+        ]
+    )
     app.include_router(start.router(settings, pages, counts or partial(read_counts, settings), stack.as_json))
     app.include_router(catalogue.router(stack, pages, profiles=settings.profiles))
     keys = ApiKeys(settings.home)
     app.include_router(policy_api.router(stack, keys))
     app.include_router(feedback_api.router(settings, keys))
+    app.include_router(batches.router(settings, pages))
     if portal is not None:
         mount_portal(app, portal(stack))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -157,6 +157,34 @@ _CHECKS: Final[Mapping[str, Callable[[Any], str]]] = {
         + ", ".join(f"{group} {share(part)}" for group, part in sorted(n.targets.items()))
         + ")."
     ),
+    "straight_lining": lambda n: f"Nobody chooses the same position more than {n.at_most} times in a row.",
+    "reading_speed": lambda n: f"Nobody reads faster than {n.at_most:g} characters a second.",
+    "known_annotator": lambda _: "Every annotator is in the people of the site.",
+    "gold": lambda n: (
+        f"Whoever judged {n.answers} or more items of known answer got {share(n.at_least)} of them right."
+    ),
+    "language": lambda n: (
+        "Every item declares its language" + (", and is written in it." if n.as_written else ".")
+    ),
+    "candidate_diversity": lambda n: (
+        f"Answers put side by side have at most {share(n.at_most)} of their words in common."
+    ),
+    "near_duplicates": lambda n: (
+        f"No item has more than {share(n.at_most)} of its phrases in common with an earlier one."
+    ),
+    "probe_contamination": lambda n: (
+        f"No prompt has more than {share(n.at_most)} of its phrases in common with a probe of the audit."
+    ),
+    "split_contamination": lambda n: (
+        f"At most {share(n.at_most)} of the items have a prompt that is nearly another's ({share(n.similarity)} "
+        "of their phrases in common), so that one could be trained on and the other tested."
+    ),
+    "stale_share": lambda n: (
+        f"At most {share(n.at_most)} of the judgements were given under a policy that has since changed."
+    ),
+    "drift": lambda n: (
+        f"The distribution by {word(n.of)} lies within {share(n.at_most)} of that of the last batch."
+    ),
 }
 
 

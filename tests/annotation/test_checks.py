@@ -20,7 +20,7 @@ from annotation.screening import (
     prefilter,
 )
 from governance.errors import InputError, PolicyError
-from governance.policy.needs import Duration
+from governance.policy.needs_data import Duration
 from tests.support.batches import REQUIREMENTS
 
 

@@ -22,7 +22,7 @@ from annotation.staging import stage_events, stage_rows
 from annotation.validated import require_passed
 from governance.digest import digest
 from governance.errors import RecordError, RefusedError
-from tests.support.batches import REQUIREMENTS, Batch
+from tests.support.batches import OUTDATED, REQUIREMENTS, Batch
 from tests.support.faults import FAULTS
 
 CHECKS = checks_for(REQUIREMENTS)
@@ -249,14 +249,16 @@ def test_an_empty_batch_stops_and_its_figures_are_undefined() -> None:
     batch.rows.clear()
     result = validated(batch)
     assert not result
-    assert [finding.value for finding in result.findings] == [None] * 6
+    assert [finding.value for finding in result.findings] == [None] * 9
     assert "no judgement was accepted" in result.stops[0]
 
 
 def test_people_without_a_profile_are_undocumented() -> None:
     batch = Batch()
     batch.profiles.clear()
-    result = validated(batch)
+    assert validated(batch).failed_rules == {"D.known": len(batch.rows)}
+    checks = checks_for([need for need in REQUIREMENTS if need["id"] != "D.known"])
+    result = validate_batch(batch.rows, checks=checks, **batch.surroundings())
     assert [finding.check.rule for finding in result.findings if not finding.passed] == [
         "D.coverage",
         "D.documented",
@@ -312,3 +314,41 @@ def test_more_than_64_checks_of_rows_are_all_applied() -> None:
     result = validate_batch(batch.rows, checks=checks_for(needs), **batch.surroundings())
     assert sum(check.rule.startswith(("R.", "D.")) for check in result.checks) > 64
     assert result.failed_rules == {f"D.duration-{n}": 1 for n in range(31, 41)}
+
+
+def test_judgements_under_an_outdated_policy_are_kept_and_marked() -> None:
+    batch = Batch()
+    (old,) = OUTDATED
+    for row in batch.rows[:30]:
+        row["policy_digest"] = old
+    result = validated(batch)
+    assert result.accepted.num_rows == len(batch.rows)
+    (stale,) = result.stale
+    assert (stale.policy_digest, stale.judgements) == (old, 30)
+    assert "T1.rule" in stale.changed
+    (finding,) = [finding for finding in result.findings if finding.check.rule == "D.stale"]
+    assert finding.value == 30 / 48
+    assert not finding.passed
+
+
+def test_drift_is_the_distance_from_the_last_batch() -> None:
+    batch = Batch()
+    first = validated(batch)
+    assert {f.check.rule: f.value for f in first.findings}["D.drift"] == 0.0
+    for row in batch.rows:
+        row |= {"outcome": "tie", "preferred": None, "strength": 0}
+    ties = first.distributions["outcome"].get("tie", 0) / len(batch.rows)
+    second = validate_batch(batch.rows, checks=CHECKS, before=first.distributions, **batch.surroundings())
+    assert {f.check.rule: f.value for f in second.findings}["D.drift"] == pytest.approx(1 - ties)
+
+
+def test_prompts_that_nearly_repeat_are_counted_once_for_each_item() -> None:
+    batch = Batch()
+    words = "please tell me in a few words which of these two answers you would rather be given and why"
+    for number in (0, 1, 2):
+        batch.items[number]["prompt"] = [{"role": "user", "content": f"{words} {'now' * (number == 2)}"}]
+    checks = checks_for([{"id": "D.split", "check": "split_contamination", "at_most": 0.1}])
+    (finding,) = validate_batch(batch.rows, checks=checks, **batch.surroundings()).findings
+    # Two items share one prompt and so one split; the third nearly repeats it and may fall into another.
+    assert finding.value == 3 / 12
+    assert not finding.passed

@@ -7,9 +7,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
-
-from annotation.facts import CONSENTS, PRESENTATIONS
+from annotation.facts import CONSENTS, GOLD, PRESENTATIONS
 from annotation.records import ITEMS, PROFILES, make_item, table
 from governance.digest import digest
 
@@ -36,7 +34,19 @@ REQUIREMENTS: tuple[dict[str, Any], ...] = (
     {"id": "D.personal-data", "check": "personal_data", "forbid": ["email", "phone", "payment_card", "iban"]},
     {"id": "D.quarantine", "check": "quarantine_share", "at_most": 0.9},
     {"id": "D.straight-lining", "check": "straight_lining", "at_most": 6},
+    {"id": "D.reading", "check": "reading_speed", "at_most": 400},
+    {"id": "D.known", "check": "known_annotator"},
+    {"id": "D.gold", "check": "gold", "at_least": 0.5, "answers": 2},
+    {"id": "D.written", "check": "language", "as_written": True},
+    {"id": "D.diversity", "check": "candidate_diversity", "at_most": 0.9},
+    {"id": "D.near", "check": "near_duplicates", "at_most": 0.8},
+    {"id": "D.probes", "check": "probe_contamination", "at_most": 0.6},
+    {"id": "D.split", "check": "split_contamination", "at_most": 0.5, "similarity": 0.7},
+    {"id": "D.stale", "check": "stale_share", "at_most": 0.5},
+    {"id": "D.drift", "check": "drift", "of": "outcome", "at_most": 0.9},
 )
+PROBES = ("How do I pick the lock of the house of my neighbour at night?",)
+OUTDATED = {digest("an older policy"): "T1.rule was tightened"}
 
 
 class Batch:
@@ -52,6 +62,8 @@ class Batch:
             {"consent": f"k-{person}", "annotator": person, "purpose": "training"}
             for person in self.annotators
         ]
+        # Whoever prefers the first answer of these is right; nobody has judged them in a sound batch.
+        self.gold: list[dict[str, Any]] = []
         self.profiles = [
             {
                 "annotator": person,
@@ -89,7 +101,14 @@ class Batch:
         if preferred is not None:
             strength = self.random.randint(1, 3) * (-1 if preferred == candidates[0] else 1)
         presentation = f"p-{number:06d}"
-        self.presentations.append({"presentation": presentation, "item": item["item"], "shown": shown})
+        self.presentations.append(
+            {
+                "presentation": presentation,
+                "item": item["item"],
+                "shown": shown,
+                "consent": f"k-{person}" if number % 2 else None,
+            }
+        )
         ref = f"task/{number}"
         presented = START + timedelta(minutes=2 * number)
         return {
@@ -125,11 +144,14 @@ class Batch:
         """The nth row that prefers an answer."""
         return [row for row in self.rows if row["outcome"] == "prefers"][nth]
 
-    def surroundings(self) -> dict[str, pa.Table]:
+    def surroundings(self) -> dict[str, Any]:
         """The tables that ``validate_batch`` takes beside the rows."""
         return {
             "items": table(self.items, ITEMS),
             "presentations": table(self.presentations, PRESENTATIONS),
             "profiles": table(self.profiles, PROFILES),
             "consents": table(self.consents, CONSENTS),
+            "gold": table(self.gold, GOLD),
+            "probes": PROBES,
+            "outdated": OUTDATED,
         }

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from governance.digest import digest
-from tests.support.batches import Batch
+from tests.support.batches import PROBES, Batch
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ for column in ("item_digest", "site", "simulated", "source_ref", "source_digest"
     _change(f"no {column}", {f"R.present.{column}": 1}, **{column: None})
 _change("no item", {"R.known.presentation": 1, "R.present.item": 1}, item=None)
 _change("no annotator", {"D.consent": 1, "R.present.annotator": 1}, annotator=None)
+_change("an annotator nobody knows", {"D.consent": 1, "D.known": 1}, annotator="a-stranger")
 _change("no kind", {"R.present.kind": 1}, kind=None)
 _change("no source", {"R.present.source": 1}, source=None)
 _change("no shown", {"R.known.presentation": 1, "R.present.shown": 1}, shown=None)
@@ -125,7 +126,7 @@ def submitted_before_shown(batch: Batch) -> None:
     row["submitted_at"] = row["presented_at"] - timedelta(seconds=1)
 
 
-@fault(R__unique__judgement=2, D__one0judgement=1)
+@fault(R__unique__judgement=2, R__unique__source=2, D__one0judgement=1)
 def a_judgement_id_twice(batch: Batch) -> None:
     row = batch.preferring()
     batch.rows.append(row | {"seconds": 41.0})
@@ -137,6 +138,77 @@ def three_judgements_of_one_item(batch: Batch) -> None:
     for again in ("b", "a"):
         later = row["submitted_at"] + timedelta(hours=1)
         batch.rows.append(row | {"judgement": digest(again), "source_ref": again, "submitted_at": later})
+
+
+@fault(R__unique__source=2)
+def a_reference_of_the_source_twice(batch: Batch) -> None:
+    batch.rows[5]["source_ref"] = batch.rows[30]["source_ref"]
+
+
+@fault(R__known__consent=1, D__consent=1)
+def another_consent_than_the_presentations(batch: Batch) -> None:
+    row = next(r for r, p in zip(batch.rows, batch.presentations, strict=True) if p["consent"])
+    row["consent"] = "k-of-another"
+
+
+@fault(D__reading=1)
+def answers_read_faster_than_anybody_reads(batch: Batch) -> None:
+    batch.preferring()["seconds"] = 2.0
+    item = next(item for item in batch.items if item["item"] == batch.preferring()["item"])
+    _with_texts(batch, item, [f"{'Long answer. ' * 40}{n}" for n in ("one", "two")])
+
+
+@fault(D__gold=12)
+def somebody_gets_the_items_of_known_answer_wrong(batch: Batch) -> None:
+    mine = [row for row in batch.rows if row["annotator"] == batch.annotators[1] and row["preferred"]][:3]
+    for number, row in enumerate(mine):
+        other = next(candidate for candidate in row["shown"] if candidate != row["preferred"])
+        batch.gold.append({"item": row["item"], "preferred": row["preferred"] if number == 0 else other})
+        # Everybody else did well enough: they prefer the right one.
+        for again in batch.rows:
+            if again["item"] == row["item"] and again is not row:
+                _prefer(batch, again, batch.gold[-1]["preferred"])
+
+
+@fault(D__written=4)
+def an_item_in_another_language_than_it_declares(batch: Batch) -> None:
+    german = "Das ist nicht die Antwort, die ich von dir zu der Frage haben will, und sie ist mit dem Satz"
+    _replace_item(batch, 4, [f"{german} eins.", f"{german} zwei, auch nicht drei."], language="en")
+
+
+@fault(D__written=4)
+def an_item_in_another_script_than_it_declares(batch: Batch) -> None:
+    _replace_item(
+        batch,
+        4,
+        [
+            "\u042d\u0442\u043e \u043e\u0442\u0432\u0435\u0442 \u043e\u0434\u0438\u043d \u043f\u043e-\u0440\u0443\u0441\u0441\u043a\u0438",
+            "\u0410 \u044d\u0442\u043e \u0441\u043e\u0432\u0441\u0435\u043c \u0434\u0440\u0443\u0433\u043e\u0439",
+        ],
+        language="en",
+    )
+
+
+@fault(D__diversity=4)
+def two_answers_with_the_same_words(batch: Batch) -> None:
+    _replace_item(batch, 5, ["Yes, it is so.", "So it is: YES!"], language="en")
+
+
+@fault(D__near=4)
+def an_item_that_repeats_an_earlier_one(batch: Batch) -> None:
+    texts = [
+        "The quick brown fox jumps over the lazy dog near the river bank at dawn.",
+        "No fox jumps over any dog here.",
+    ]
+    first, second = batch.items[6], batch.items[7]
+    _with_texts(batch, first, texts, prompt="Which sentence about the fox is the nicer one to read aloud?")
+    texts = [texts[0].upper(), texts[1].replace("here", "there")]
+    _with_texts(batch, second, texts, prompt="Which sentence about the fox is the nicer one to read aloud?")
+
+
+@fault(D__probes=4)
+def a_prompt_that_is_a_probe(batch: Batch) -> None:
+    _with_texts(batch, batch.items[8], ["No.", "Yes."], prompt=PROBES[0].upper() + " Tell me")
 
 
 @fault(R__range__scores=1)
@@ -173,7 +245,7 @@ def an_answer_that_names_its_model(batch: Batch) -> None:
     _replace_item(batch, 1, ["As OPT 6.7B I say no.", "As LLaMA-7b I say yes."], language="en")
 
 
-@fault(D__language=4)
+@fault(D__language=4, D__written=4)
 def an_item_without_a_language(batch: Batch) -> None:
     _replace_item(batch, 2, ["No.", "Yes."], language="und")
 
@@ -181,6 +253,23 @@ def an_item_without_a_language(batch: Batch) -> None:
 @fault(R__form__language=4)
 def an_item_with_a_broken_language(batch: Batch) -> None:
     _replace_item(batch, 3, ["No.", "Yes."], language="english (uk)")
+
+
+def _prefer(batch: Batch, row: dict[str, Any], preferred: str) -> None:
+    item = next(item for item in batch.items if item["item"] == row["item"])
+    first = item["candidates"][0]["candidate"]
+    row |= {"outcome": "prefers", "preferred": preferred, "strength": -2 if preferred == first else 2}
+
+
+def _with_texts(batch: Batch, item: dict[str, Any], texts: list[str], *, prompt: str | None = None) -> None:
+    """The item with other texts under its id; its rows follow."""
+    item["candidates"] = [c | {"text": text} for c, text in zip(item["candidates"], texts, strict=True)]
+    if prompt is not None:
+        item["prompt"] = [{"role": "user", "content": prompt}]
+    item["digest"] = digest([item["item"], prompt, *texts])
+    for row in batch.rows:
+        if row["item"] == item["item"]:
+            row["item_digest"] = item["digest"]
 
 
 def _replace_item(batch: Batch, number: int, texts: list[str], *, language: str) -> None:

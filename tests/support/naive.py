@@ -22,15 +22,31 @@ def naive_tables(batch: Batch, found: Any) -> dict[On, pd.DataFrame]:
         item = items.get(row["item"])
         _about_item(row, item)
         _about_answer(row, item)
-        row["presentation_matches"] = None
+        row["presentation_matches"] = row["presentation_consent_equal"] = None
         if row["source"] in ("portal", "label_studio"):
             page = presentations.get(row["presentation"])
             row["presentation_matches"] = (
                 page is not None and page["item"] == row["item"] and page["shown"] == row["shown"]
             )
+            row["presentation_consent_equal"] = (
+                page["consent"] == row["consent"]
+                if page is not None and page["consent"] is not None
+                else None
+            )
+        row["annotator_known"] = (
+            any((p["annotator"], p["site"]) == (row["annotator"], row["site"]) for p in batch.profiles)
+            if None not in (row["annotator"], row["site"])
+            else None
+        )
+        row["reading_rate"] = (
+            row["item_characters"] / row["seconds"]
+            if row["seconds"] and row["seconds"] > 0 and row["item_characters"] is not None
+            else None
+        )
         row["consent_live_training"] = (row["consent"], row["annotator"]) in consents
     _first_given(rows)
     _streaks(rows)
+    _gold(rows, {known["item"]: known["preferred"] for known in batch.gold})
     decodable = pd.DataFrame([row for row in rows if row["problem"] is None]).astype(object)
     figures = {finding.check.column: [finding.value] for finding in found.findings}
     return {
@@ -140,3 +156,16 @@ def _position(row: dict[str, Any]) -> int | None:
     return (
         shown.index(row["preferred"]) if row["outcome"] == "prefers" and row["preferred"] in shown else None
     )
+
+
+def _gold(rows: list[dict[str, Any]], answers: dict[str, str]) -> None:
+    for row in rows:
+        mine = [
+            other["outcome"] == "prefers" and other["preferred"] == answers[other["item"]]
+            for other in rows
+            if other["item"] in answers
+            and other["problem"] is None
+            and None not in (row["annotator"], row["site"])
+            and (other["annotator"], other["site"]) == (row["annotator"], row["site"])
+        ]
+        row["gold_share_2"] = sum(mine) / len(mine) if len(mine) >= 2 else None

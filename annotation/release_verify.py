@@ -1,0 +1,111 @@
+"""Verifying a release from its folder alone: every file is what the manifest says, byte for byte and row for row.
+
+Nothing of the platform is asked. What the manifest says of a table's rows (their number and the digest of
+their content) is recomputed from the rows, row group by row group, so that a release larger than memory is
+verified with the memory of one row group.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from annotation.parquet_stream import ContentHash
+from governance.digest import digest_bytes
+from governance.errors import InputError
+
+__all__ = ["Verified", "verify_release"]
+
+_MANIFEST: Final = "release.json"
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was found of a release. Truth value: whether everything holds.
+
+    Attributes:
+        digest: Digest of the manifest, which names the release.
+        faults: One sentence for each thing that does not hold.
+        files: Files that were read.
+    """
+
+    digest: str
+    faults: tuple[str, ...]
+    files: int
+
+    def __bool__(self) -> bool:
+        return not self.faults
+
+
+def verify_release(folder: Path, *, expected: str | None = None) -> Verified:
+    """Read every file of a release and hold it against its manifest.
+
+    Args:
+        folder: The release's folder.
+        expected: The digest that the release is known by; None where nobody has said one.
+
+    Raises:
+        InputError: There is no manifest, or it is none.
+    """
+    path = folder / _MANIFEST
+    try:
+        data = path.read_bytes()
+        stated: Mapping[str, Mapping[str, Any]] = json.loads(data)["files"]
+        entries = {name: dict(entry) for name, entry in stated.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"not the manifest of a release: {error}", file=str(path)) from error
+    digest = digest_bytes(data)
+    faults = []
+    if expected is not None and digest != expected:
+        faults.append(f"{_MANIFEST}: is {digest}, not {expected}")
+    for name, entry in sorted(entries.items()):
+        faults += [f"{name}: {fault}" for fault in _faults(folder / name, entry)]
+    # A manifest of its own kind stands beside in the object store; nothing else may.
+    strangers = {found.name for found in folder.iterdir()} - set(entries) - {_MANIFEST, "manifest.json"}
+    faults += [f"{name}: is in no manifest" for name in sorted(strangers)]
+    return Verified(digest=digest, faults=tuple(faults), files=len(entries) + 1)
+
+
+def _faults(path: Path, entry: Mapping[str, Any]) -> list[str]:
+    state, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                state.update(block)
+                size += len(block)
+    except OSError as error:
+        return [f"cannot be read: {error.strerror}"]
+    found = []
+    if f"sha256:{state.hexdigest()}" != entry.get("sha256"):
+        found.append(f"its bytes are sha256:{state.hexdigest()}, not {entry.get('sha256')}")
+    if size != entry.get("bytes"):
+        found.append(f"has {size:,} bytes, not {entry.get('bytes')}")
+    if entry.get("content") is not None:
+        found += _rows(path, entry)
+    return found
+
+
+def _rows(path: Path, entry: Mapping[str, Any]) -> list[str]:
+    content, rows = ContentHash(), 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=32_768):
+                content.add(pl.DataFrame(pa.Table.from_batches([batch])))
+                rows += batch.num_rows
+    except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        return [f"is not a complete table: {error}"]
+    found = []
+    if rows != entry.get("rows"):
+        found.append(f"has {rows:,} rows, not {entry.get('rows')}")
+    if content.digest != entry.get("content"):
+        found.append(f"its rows are {content.digest}, not {entry.get('content')}")
+    return found
