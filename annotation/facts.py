@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from annotation.item_facts import item_facts
 from annotation.people_facts import annotator_known, gold_share, presentation_consent, reading_rate
+from annotation.record_checks import LONGEST_RATIONALE
 from annotation.records import ITEMS, PROFILES, Outcome, Source
 from annotation.screening import named_models, personal_data, prefilter
 from annotation.staging import as_table
@@ -151,6 +152,8 @@ def _screened_texts(staged: pl.DataFrame, kinds: Collection[str]) -> pl.DataFram
         if kinds
         else pl.Series("rationale", [], dtype=pl.String)
     )
+    # What is too long for a reason fails for that alone; nobody should wait for a screen of 100 MB.
+    texts = texts.filter(texts.str.len_chars() <= LONGEST_RATIONALE)
     texts = texts.filter(texts.str.contains(prefilter(kinds))) if kinds else texts
     found = [(text, hits) for text in texts if (hits := personal_data(text, sorted(kinds)))]
     return pl.DataFrame(
@@ -197,6 +200,7 @@ def _naming_rationales(staged: pl.DataFrame, items: pl.DataFrame) -> pl.DataFram
     stems = _stems(items)
     hits = (
         staged.select("item", "rationale")
+        .filter(pl.col("rationale").str.len_chars() <= LONGEST_RATIONALE)
         .filter(pl.col("rationale").str.contains_any(stems, ascii_case_insensitive=True))
         .unique()
         .join(items.select("item", "candidates"), on="item")

@@ -352,3 +352,12 @@ def test_prompts_that_nearly_repeat_are_counted_once_for_each_item() -> None:
     # Two items share one prompt and so one split; the third nearly repeats it and may fall into another.
     assert finding.value == 3 / 12
     assert not finding.passed
+
+
+@pytest.mark.slow
+def test_a_text_of_100_megabytes_goes_to_quarantine_and_takes_nobody_with_it() -> None:
+    batch = Batch()
+    batch.rows[3]["rationale"] = "a@b.example " * (100_000_000 // 12)
+    result = validated(batch)
+    assert result.failed_rules == {"R.length.rationale": 1}
+    assert result.accepted.num_rows == len(batch.rows) - 1

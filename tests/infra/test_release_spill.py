@@ -16,6 +16,7 @@ from governance.digest import digest_bytes
 from governance.errors import RecordError, RefusedError
 from governance.policy.compose import compose
 from governance.policy.model import EffectivePolicy
+from infra import release_spill
 from infra.policy_files import load_pack
 from infra.release_spill import BatchFolder, spill
 from tests.support.release_data import batch, filtered, rows, split_batches
@@ -153,3 +154,18 @@ def test_contradicting_batches_are_an_error_on_disk(policy: EffectivePolicy, tmp
         on_disk(policy, [batch(made), batch(other, name="other")], tmp_path, part=20)
     with pytest.raises(RefusedError, match="no batch"):
         spill([], tmp_path, consents=None)
+
+
+def test_a_file_that_vanishes_in_the_middle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = stored(split_batches(rows(), 2, seed=1), tmp_path)
+    (tmp_path / "parts").mkdir()
+    real = release_spill._borders
+
+    def then_gone(*asked: Any) -> list[str]:
+        borders = real(*asked)
+        (other.folder / "items.parquet").unlink()
+        return borders
+
+    monkeypatch.setattr(release_spill, "_borders", then_gone)
+    with pytest.raises(RecordError, match=rf"{other.digest}/items\.parquet"):
+        spill([one, other], tmp_path / "parts", consents=None)

@@ -34,7 +34,7 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
         yield opened
 
 
-def event(row: dict[str, Any], revision: int = 1, raw: dict[str, Any] | None = None) -> RawEvent:
+def event(row: dict[str, Any], revision: int = 1, source: str = "portal") -> RawEvent:
     judgement = {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in row.items()
@@ -42,11 +42,11 @@ def event(row: dict[str, Any], revision: int = 1, raw: dict[str, Any] | None = N
     }
     return RawEvent(
         site="main",
-        source="portal",
+        source=source,
         ref=row["source_ref"],
         kind=EventKind.STATED,
         revision=revision,
-        raw=raw or {"said": row["seconds"]},
+        raw={"said": row["seconds"]},
         judgement=judgement,
     )
 
