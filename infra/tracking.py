@@ -285,7 +285,7 @@ def run_address(url: str, experiment: str, run: str) -> str:
     Raises:
         OutsideError: MLflow cannot be reached, or has no such experiment.
     """
-    with _outside(url):
+    with outside(url):
         found = mlflow.MlflowClient(tracking_uri=url).get_experiment_by_name(experiment)
     if found is None:
         raise OutsideError(f"MLflow at {url} has no experiment {experiment}")
