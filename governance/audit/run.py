@@ -90,7 +90,8 @@ def conclude(
     Raises:
         InputError: Two different answers to one request.
     """
-    planned = {request.key for request in plan.requests}
+    places = {request.key: place for place, request in enumerate(plan.requests)}
+    planned = set(places)
     answers, unplanned = _collect(responses, planned)
     findings: list[Finding] = []
     errors: dict[str, JudgeError] = {}
@@ -98,7 +99,6 @@ def conclude(
     ruled: list[tuple[Cell, list[Ruling]]] = []
     effects: dict[str, OrderEffect] = {}
     doubts: dict[str, Mapping[str, int]] = {}
-    places = {request.key: place for place, request in enumerate(plan.requests)}
     for cell in plan.cells:
         judge = prepared(_judge_of(cell, judges), cell, plan, answers)
         if judge is None:
