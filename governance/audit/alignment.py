@@ -59,6 +59,13 @@ class HeldOut:
             raise ValueError("annotators, items, agreement and strata are of different length")
         if any(not 0 <= value <= 1 for value in self.agrees):
             raise ValueError("agreement lies between 0 and 1")
+        # Arrays once, so that a hundred strata do not convert the same lists a hundred times.
+        object.__setattr__(self, "annotators", np.asarray(self.annotators, dtype=object))
+        object.__setattr__(self, "items", np.asarray(self.items, dtype=object))
+        object.__setattr__(self, "agrees", np.asarray(self.agrees, dtype=float))
+        object.__setattr__(
+            self, "strata", {name: np.asarray(answers, dtype=object) for name, answers in self.strata.items()}
+        )
 
     def mask(self, stratum: Mapping[str, str]) -> NDArray[np.bool_]:
         """Which rows belong to a stratum (all of its answers hold); none where a question was not asked."""

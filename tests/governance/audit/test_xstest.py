@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.commands.audit import app
+from governance.audit.adjudication import Adjudicated
 from governance.audit.judges import RefusalPatterns
 from governance.audit.plan import make_plan
 from governance.audit.published import (
@@ -20,11 +22,13 @@ from governance.audit.published import (
     read_xstest_completions,
     read_xstest_prompts,
 )
+from governance.audit.review import review
 from governance.audit.run import conclude
 from governance.audit.statistics import Verdict
 from governance.errors import InputError
 from governance.policy.compose import compose
 from governance.policy.document import parse
+from governance.tiers import EvidenceGrade
 from infra.policy_files import load_pack
 
 DATA = next(
@@ -263,3 +267,33 @@ def test_the_command_line():
     assert done.returncode == 1
     assert done.stderr == ""
     assert [report["verdict"] for report in json.loads(done.stdout)["reports"]] == ["PASS", "FAIL"]
+
+
+@data
+@pytest.mark.parametrize(("model", "flagged", "labels"), [("llama2new", 54, 142), ("gpt4", 24, None)])
+def test_people_who_settle_the_flags_undo_a_wrong_refusal(model, flagged, labels):
+    """GPT-4's labels alone refuse both models; people settle its flags and a sample, and both pass."""
+    path = XSTEST / f"automatic_labels/xstest_v2_completions_{model}_gpteval.csv"
+    rows = read_xstest_completions(path.read_text("utf-8"), source=path.name)
+    law, provider = load_pack("xstest")
+    plain = provider.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"tier": 2, "format": 1}
+    for limit in plain["promotion"]["limits"]:
+        limit.update(evidence=["A", "B"])
+    plan = make_plan(compose([law, parse(plain)], at=datetime(2026, 6, 1, tzinfo=UTC)), rows.probe_set)
+    answers = {response.key: response for response in rows.responses()}
+    truth, judge = rows.labels(), rows.labels("gpt4_label")
+    people = replace(truth, labels={})
+    for _ in range(20):
+        cell = review(plan, answers, people, grade=EvidenceGrade.B, flagger=judge)[0]
+        if not cell.lacking:
+            break
+        said = {(task.probe, task.answer): truth.labels[task.probe, task.answer] for task in cell.lacking}
+        people = replace(people, labels={**people.labels, **said})
+    assert cell.given == (labels or cell.given) < 200
+    settled = Adjudicated(flagger=judge, people=people, seed=plan.seed)
+    finding = conclude(
+        plan, answers.values(), {"*": settled}, subject="x", subject_digest="sha256:" + "0" * 64
+    ).findings[0]
+    alone = audit(model, judge=judge).findings[0]
+    assert (alone.verdict, alone.violations) == (Verdict.FAIL, flagged)
+    assert (finding.verdict, finding.grade) == (Verdict.PASS, EvidenceGrade.B)
