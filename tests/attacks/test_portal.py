@@ -441,7 +441,9 @@ def _submit_and_die(home, name, presentation, point):
         submit(db, portal.keys_at(home), who, presentation, {"choice": "first_better"}, seconds=1, now=NOW)
 
 
-@pytest.mark.parametrize("point", [1, 2, 3, 0])
+@pytest.mark.parametrize(
+    "point", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow), 0]
+)
 def test_a_kill_in_the_middle_of_a_submission_loses_and_doubles_nothing(tmp_path, point):
     site = Site(tmp_path)
     portal.items(site.db, 1)
