@@ -143,18 +143,17 @@ class AggregateParts:
             return None
         of_person = np.argsort(np.argsort(np.array(list(self._annotators)), kind="stable"))
         of_code = np.argsort(np.argsort(np.array(list(self._categories)), kind="stable"))
-        parts = [
-            answers(
-                items.astype(np.int64),
-                of_person[people],
-                of_code[codes],
-                n_items=many,
-                n_annotators=len(annotators),
-                n_categories=len(categories),
-            )
-            for items, people, codes, many in self._kept
-        ]
-        return dawid_skene(parts, n_categories=len(categories), iterations=_STEPS)
+        # One matrix of all items in their order: the sums are then the same whatever the parts were.
+        before = np.cumsum([0, *(many for _, _, _, many in self._kept)])
+        whole = answers(
+            np.concatenate([k[0] + start for k, start in zip(self._kept, before, strict=False)]),
+            of_person[np.concatenate([k[1] for k in self._kept])],
+            of_code[np.concatenate([k[2] for k in self._kept])],
+            n_items=int(before[-1]),
+            n_annotators=len(annotators),
+            n_categories=len(categories),
+        )
+        return dawid_skene([whole], n_categories=len(categories), iterations=_STEPS)
 
     def fit(self, *, people: pl.DataFrame | None = None, by: Sequence[str] = ()) -> Aggregates:
         """Every aggregate that the columns allow.
@@ -193,7 +192,7 @@ class ItemFigures:
 
     def __init__(self, categories: Sequence[str]) -> None:
         self._sums = {"items": 0, "unanimous": 0, "differs_from_most_votes": 0}
-        self._entropy: list[float] = []
+        self._entropy = 0  # in units of 1e-12, so that the sum does not depend on its order
         self._labels = dict.fromkeys(categories, 0)
 
     def add(self, table: pl.DataFrame) -> None:
@@ -204,7 +203,7 @@ class ItemFigures:
         counts = table["judgements"].to_numpy().reshape(-1, many)
         shares = table["share"].to_numpy().reshape(-1, many)
         best = table["dawid_skene"].to_numpy().reshape(-1, many).argmax(axis=1)
-        self._entropy += [float(normalised_entropy(shares).sum())]
+        self._entropy += int(np.rint(normalised_entropy(shares) * 1e12).astype(np.int64).sum())
         self._sums["items"] += len(counts)
         self._sums["unanimous"] += int((counts.max(axis=1) == counts.sum(axis=1)).sum())
         self._sums["differs_from_most_votes"] += int(
@@ -218,7 +217,7 @@ class ItemFigures:
         items = self._sums["items"]
         return {
             **self._sums,
-            "mean_entropy": sum(self._entropy) / items if items else None,
+            "mean_entropy": self._entropy / 1e12 / items if items else None,
             "most_probable": dict(self._labels),
         }
 
@@ -370,8 +369,10 @@ def _rates(comparisons: pl.DataFrame, known: pl.DataFrame, by: Sequence[str]) ->
             ),
         ]
     )
-    sums = sides.group_by("thing", "annotator", *by).agg(
-        (pl.col("score") * pl.col("many")).sum().alias("score"), pl.col("many").sum()
+    sums = (
+        sides.group_by("thing", "annotator", *by)
+        .agg((pl.col("score") * pl.col("many")).sum().alias("score"), pl.col("many").sum())
+        .sort("thing", "annotator")
     )
     found: dict[str, Any] = {}
     for thing in sorted(sums["thing"].unique().to_list()):

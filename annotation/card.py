@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from annotation.card_parts import aggregates_section, intersections_section, learning_section
+
 __all__ = ["NOT_RECORDED", "QUESTIONS", "card"]
 
 NOT_RECORDED: Final = "not recorded"
@@ -49,7 +51,10 @@ def card(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         _summary(figures, about),
         _people(figures, about),
         _coverage(figures),
+        *([cells] if (cells := intersections_section(figures)) else []),
         _agreement(figures),
+        aggregates_section(figures),
+        learning_section(figures),
         _filtered(figures, about),
         _items(figures, about),
         _questions({**_from_the_data(figures, about), **about["answers"]}),

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from annotation.release_extras import ReleaseExtras
 from annotation.release_figures import OTHER, FigureParts
 from annotation.release_people import RESERVED
 
@@ -42,12 +43,8 @@ def recomputed_figures(
     by = {name for found in figures["agreement"].values() for name in found["by"]}
     counts = figures["counts"]
     documented = figures["documented_share"]
-    parts = FigureParts(
-        annotators=annotators,
-        fields=fields,
-        strata=[field for field in fields if field in by],
-        seed=manifest["seed"],
-    )
+    strata = [field for field in fields if field in by]
+    parts = FigureParts(annotators=annotators, fields=fields, strata=strata, seed=manifest["seed"])
     parts.add(judgements, frames["items.parquet"])
     again = parts.finish(
         documented=0 if documented is None else round(documented * annotators.height),
@@ -60,7 +57,21 @@ def recomputed_figures(
         without_consent=counts["without_consent"],
         k=manifest["k"],
     )
+    # What crosses is read off the published columns; importance is their order.
+    extras = ReleaseExtras(
+        annotators=annotators, strata=_crossed(figures, fields), judgements=judgements.height
+    )
+    extras.add(judgements, frames["items.parquet"])
+    extras.table(judgements, frames["items.parquet"])
+    again |= extras.figures()
     return {**again, "filtered_out": _in_order(figures["filtered_out"], fields)}
+
+
+def _crossed(figures: Mapping[str, Any], fields: list[str]) -> list[str]:
+    """The columns that groups were compared by in the aggregates: those the intersections name, or the curve's."""
+    named = {name for table in figures.get("intersections", ()) for name in table["columns"]}
+    group = figures.get("learning_curve", {}).get("group")
+    return [field for field in fields if field in named or field == group]
 
 
 def _in_order(found: Mapping[str, Any], fields: list[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 ``pairs.parquet``       preference pairs (TRL, conversational)
 ``items.parquet``       what was judged
 ``annotators.parquet``  who judged, coarsened so that k holds jointly
+``aggregates.parquet``  soft labels, Dawid-Skene and consensus by item, beside the judgements
 ``splits.parquet``      train, validation, test by prompt, and by annotator
 ``figures.json``        every figure of the card
 ``card.md``             the data card
@@ -32,6 +33,7 @@ from annotation.card import QUESTIONS, card
 from annotation.croissant import as_bytes, croissant
 from annotation.pairs import PAIRS, preference_pairs
 from annotation.records import ITEMS
+from annotation.release_extras import AGGREGATES, ReleaseExtras, aggregates_schema
 from annotation.release_figures import FigureParts
 from annotation.release_files import ReleaseFiles
 from annotation.release_inputs import Batch, Inputs, LiveConsents, gather
@@ -224,8 +226,14 @@ def release_of(
         strata=terms.data.important or people.fields,
         seed=seed,
     )
-    with ReleaseFiles(folder, _schemas(people.fields)) as files:
-        left_out = _write_parts(files, inputs, people, figures, seed=seed)
+    extras = ReleaseExtras(
+        annotators=people.table,
+        strata=terms.data.important or people.fields,
+        judgements=inputs.survey.judgements,
+    )
+    schemas = _schemas(people.fields) | {AGGREGATES: aggregates_schema(extras.columns)}
+    with ReleaseFiles(folder, schemas) as files:
+        left_out = _write_parts(files, inputs, people, figures, extras, seed=seed)
         found = figures.finish(
             documented=people.documented,
             pairs=files.rows("pairs.parquet"),
@@ -238,7 +246,7 @@ def release_of(
             k=terms.data.k,
         )
         about = _about(terms, inputs, people, as_of=as_of, seed=seed)
-        return _assemble(files, found, about, people.fields, inputs=inputs, batches=batches)
+        return _assemble(files, found | extras.figures(), about, schemas, inputs=inputs, batches=batches)
 
 
 def _scope(inputs: Inputs, terms: Terms, *, as_of: date, seed: int, key: bytes) -> bytes:
@@ -266,7 +274,13 @@ def _schemas(fields: Sequence[str]) -> dict[str, pa.Schema]:
 
 
 def _write_parts(
-    files: ReleaseFiles, inputs: Inputs, people: People, figures: FigureParts, *, seed: int
+    files: ReleaseFiles,
+    inputs: Inputs,
+    people: People,
+    figures: FigureParts,
+    extras: ReleaseExtras,
+    *,
+    seed: int,
 ) -> dict[str, int]:
     """Write every table part by part; judgements that made no pair, by reason."""
     left_out: Counter[str] = Counter()
@@ -288,7 +302,15 @@ def _write_parts(
         files.add("pairs.parquet", pairs.frame)
         files.add("splits.parquet", splits_table("item", splits))
         figures.add(judgements, items)
+        extras.add(judgements, items)
         left_out.update(pairs.left_out)
+    for part in inputs.parts():
+        rows = extras.table(
+            released_judgements(part.judgements, people.ids, before=0, total=inputs.survey.judgements),
+            released_items(part.items),
+        )
+        if rows is not None:
+            files.add(AGGREGATES, rows)
     return dict(sorted(left_out.items()))
 
 
@@ -345,7 +367,7 @@ def _assemble(
     files: ReleaseFiles,
     figures: Mapping[str, Any],
     about: dict[str, Any],
-    fields: Sequence[str],
+    schemas: Mapping[str, pa.Schema],
     *,
     inputs: Inputs,
     batches: Sequence[str],
@@ -354,7 +376,7 @@ def _assemble(
     files.put("figures.json", _json(figures))
     about["files"] = files.entries()
     for name, data in (
-        ("croissant.json", as_bytes(croissant(_schemas(fields), figures, about))),
+        ("croissant.json", as_bytes(croissant(schemas, figures, about))),
         ("card.md", card(figures, about).encode()),
     ):
         files.put(name, data)

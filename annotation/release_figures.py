@@ -26,7 +26,7 @@ __all__ = ["OTHER", "FigureParts", "agreement_frames"]
 OTHER: Final = "(any other)"
 REPLICATES: Final = 1000
 MAX_STRATA_COLUMNS: Final = 6
-MEASURES: Final = ("preference", "strength", "rating")
+MEASURES: Final = ("preference", "strength", "rating", "rating ranks", "ranking")
 _ABSENT: Final = (str(AnswerStatus.NOT_ASKED), str(AnswerStatus.EXPIRED), str(AnswerStatus.REVOKED))
 
 
@@ -34,7 +34,9 @@ def agreement_frames(judgements: pl.DataFrame, items: pl.DataFrame) -> dict[str,
     """Name of a measure to its level and its judgements in long form (item, annotator, value).
 
     ``preference``: nominal over first candidate, second, …, tie, neither; "cannot judge" is missing.
-    ``strength``: ordinal over -3 to 3. ``rating``: interval over scores, one item per candidate and attribute.
+    ``strength``: ordinal over -3 to 3. ``rating``: interval over scores, one item per candidate and attribute;
+    ``rating ranks``: ordinal over each annotator's own ranks of an item's candidates, which does not mind that
+    people use the scale differently. ``ranking``: ordinal over the ranks given, one item per candidate.
     """
     order = (
         items.select("item", "candidates")
@@ -68,10 +70,31 @@ def agreement_frames(judgements: pl.DataFrame, items: pl.DataFrame) -> dict[str,
         "annotator",
         value=score.field("score"),
     )
+    key = pl.concat_str("item", score.field("candidate"), score.field("attribute"), separator="|")
+    ranks = scores.select(
+        key.alias("item"),
+        "annotator",
+        value=score.field("score").rank("average").over("annotator", "item", score.field("attribute")),
+        many=pl.len().over("annotator", "item", score.field("attribute")),
+    )
+    placed = (
+        judgements.filter(pl.col("ranking").is_not_null())
+        .select("item", "annotator", "ranking", value=pl.int_ranges(1, pl.col("ranking").list.len() + 1))
+        .explode("ranking", "value")
+    )
     frames = {
         "preference": (Level.NOMINAL, preference),
         "strength": (Level.ORDINAL, strength),
         "rating": (Level.INTERVAL, rating),
+        "rating ranks": (Level.ORDINAL, ranks.filter(pl.col("many") > 1).drop("many")),
+        "ranking": (
+            Level.ORDINAL,
+            placed.select(
+                pl.concat_str("item", "ranking", separator="|").alias("item"),
+                "annotator",
+                pl.col("value").cast(pl.Float64),
+            ),
+        ),
     }
     return {name: (level, frame) for name, (level, frame) in frames.items() if frame.height}
 

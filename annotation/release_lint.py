@@ -24,7 +24,7 @@ from annotation.recomputed import recomputed_figures
 
 __all__ = ["lint_release"]
 
-_TABLES: Final = ("annotators", "items", "judgements", "pairs", "splits")
+_TABLES: Final = ("aggregates", "annotators", "items", "judgements", "pairs", "splits")
 _DESCRIPTIONS: Final = ("card.md", "croissant.json")
 _MOST: Final = 50
 

@@ -1,0 +1,156 @@
+"""Sections of the card about what stands beside the judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+__all__ = ["aggregates_section", "intersections_section", "learning_section", "markdown_table"]
+
+_QUANTILES: Final = ("lowest", "quarter", "median", "three_quarters", "highest")
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; bars in cells are escaped."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    return "\n".join([line(header), line(["---"] * len(header)), *(line(row) for row in rows)])
+
+
+def intersections_section(figures: Mapping[str, Any]) -> str:
+    """Who speaks, where two columns cross; empty where there are none."""
+    lines = []
+    for table in figures.get("intersections", ()):
+        one, other = table["columns"]
+        columns = sorted({cell["values"][1] for cell in table["cells"]})
+        rows = []
+        for value in sorted({cell["values"][0] for cell in table["cells"]}):
+            many = {c["values"][1]: c["annotators"] for c in table["cells"] if c["values"][0] == value}
+            rows.append([value, *(f"{many[name]:,}" if name in many else "0" for name in columns)])
+        lines.append(markdown_table([f"`{one}` by `{other}`, annotators", *columns], rows))
+    if not lines:
+        return ""
+    return "\n\n".join(["## Who speaks, where two answers cross", *lines])
+
+
+def aggregates_section(figures: Mapping[str, Any]) -> str:
+    """Aggregates beside the judgements."""
+    found = figures.get("aggregates")
+    head = "## Aggregates beside the judgements"
+    if found is None or "reason" in found:
+        return f"{head}\n\nNone: {(found or {}).get('reason', 'not computed')}."
+    items, model = found["items"], found["dawid_skene"]
+    lines = [
+        head,
+        (
+            "Each is one reading of the judgements above, and none replaces them; `aggregates.parquet` has them by item. "
+            f"Of {items['items']:,} items {items['unanimous']:,} are unanimous; the mean entropy of the soft labels is "
+            f"{items['mean_entropy']:.3f} (0 unanimous, 1 evenly split)."
+        ),
+    ]
+    if model is not None:
+        accuracy = model["accuracy"]
+        lines.append(
+            "Dawid and Skene's model, which takes for granted that each item has one true answer, differs from the most "
+            f"frequent one on {items['differs_from_most_votes']:,} items. It holds annotators for right in "
+            f"{accuracy['lowest']:.0%} to {accuracy['highest']:.0%} of their answers (median {accuracy['median']:.0%})."
+        )
+    crowd = found["bradley_terry"]
+    if crowd is None:
+        lines.append("Models: none are named, or no two different ones were compared.")
+    else:
+        lines += _models(crowd, found["rates"])
+    return "\n\n".join(lines)
+
+
+def _models(crowd: Mapping[str, Any], rates: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if crowd["reason"]:
+        lines.append(f"Bradley-Terry strengths: none, {crowd['reason']}.")
+    rows = []
+    for name, thing in crowd["things"].items():
+        strength, error = thing["strength"], thing["error"]
+        shown = "-" if strength is None else f"{strength:+.3f}" + ("" if error is None else f" ± {error:.3f}")
+        rows.append([name, shown, _rate(rates[name]), f"{thing['comparisons']:,}"])
+    lines.append(
+        markdown_table(
+            ["model", "strength (Bradley-Terry with ties)", "preferred (95 %)", "comparisons"], rows
+        )
+    )
+    columns = list(next(iter(rates.values()))["by"])
+    for column in columns:
+        groups = sorted({group for rate in rates.values() for group in rate["by"][column]})
+        cells = [
+            [group, *(_rate(rates[name]["by"][column].get(group)) for name in crowd["things"])]
+            for group in groups
+        ]
+        lines.append(markdown_table([f"preferred, by `{column}`", *crowd["things"]], cells))
+    return lines
+
+
+def _rate(rate: Mapping[str, Any] | None) -> str:
+    if rate is None or rate["rate"] is None:
+        return "-"
+    if rate["low"] is None:
+        return f"{rate['rate']:.2f}"
+    return f"{rate['rate']:.2f} [{rate['low']:.2f}, {rate['high']:.2f}]"
+
+
+def learning_section(figures: Mapping[str, Any]) -> str:
+    """How much is enough."""
+    found = figures.get("learning_curve")
+    head = "## How much is enough"
+    if found is None or "reason" in found:
+        return f"{head}\n\nNot computed: {(found or {}).get('reason', 'no data')}."
+    lines = [
+        head,
+        (
+            f"A logistic model of {', '.join(found['features'])} predicts the last third of each of {found['people']:,} "
+            "people's preferences from the first n, weights pulled towards those of their group and of all people, which "
+            f"others' judgements gave. {found['fallback']}"
+        ),
+        markdown_table(
+            ["judgements of a person", "people", "right", "log loss", "fallback's log loss", "gain (95 %)"],
+            [
+                [
+                    f"{row['judgements']:,}",
+                    f"{row['people']:,}",
+                    f"{row['accuracy']:.1%}",
+                    f"{row['log_loss']:.3f}",
+                    f"{row['fallback_log_loss']:.3f}",
+                    f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}]",
+                ]
+                for row in found["per_person"]
+            ],
+        ),
+        _enough(found["per_person"]),
+    ]
+    if found["per_group"]:
+        rows = [
+            [
+                group,
+                f"{row['judgements']:,}",
+                f"{row['people']:,}",
+                f"{row['accuracy']:.1%}",
+                f"{row['log_loss']:.3f}",
+            ]
+            for group, curve in found["per_group"].items()
+            for row in curve
+        ]
+        lines.append(
+            markdown_table(
+                [f"`{found['group']}`", "judgements of the group", "people", "right", "log loss"], rows
+            )
+        )
+    return "\n\n".join(lines)
+
+
+def _enough(rows: Sequence[Mapping[str, Any]]) -> str:
+    better = [row["judgements"] for row in rows if row["gain_low"] > 0]
+    if better:
+        return (
+            f"From {better[0]:,} judgements on, a person's own judgements predict better than the fallback."
+        )
+    return "At no number of judgements here does a person's own prediction beat the fallback for certain."
