@@ -57,21 +57,16 @@ def recomputed_figures(
         without_consent=counts["without_consent"],
         k=manifest["k"],
     )
-    # What crosses is read off the published columns; importance is their order.
+    compared = [name.removeprefix("consensus_") for name in frames["aggregates.parquet"].columns]
     extras = ReleaseExtras(
-        annotators=annotators, strata=_crossed(figures, fields), judgements=judgements.height
+        annotators=annotators,
+        strata=[field for field in fields if field in compared],
+        judgements=judgements.height,
     )
     extras.add(judgements, frames["items.parquet"])
     extras.table(judgements, frames["items.parquet"])
     again |= extras.figures()
     return {**again, "filtered_out": _in_order(figures["filtered_out"], fields)}
-
-
-def _crossed(figures: Mapping[str, Any], fields: list[str]) -> list[str]:
-    """The columns that groups were compared by in the aggregates: those the intersections name, or the curve's."""
-    named = {name for table in figures.get("intersections", ()) for name in table["columns"]}
-    group = figures.get("learning_curve", {}).get("group")
-    return [field for field in fields if field in named or field == group]
 
 
 def _in_order(found: Mapping[str, Any], fields: list[str]) -> dict[str, Any]:
