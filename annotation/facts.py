@@ -175,7 +175,8 @@ def _stems(items: pl.DataFrame) -> list[str]:
         items.select(pl.col("candidates").explode().struct.field("model")).to_series().drop_nulls().unique()
     )
     names = models.str.split("/").list.last().str.extract(r"([\p{L}\d]+)").drop_nulls().str.to_lowercase()
-    return sorted(set(names.to_list()))
+    # An empty list has no type that a search could be made of; where no model is named, nothing is found.
+    return sorted(set(names.to_list())) or ["\0"]
 
 
 def _self_naming_items(items: pl.DataFrame) -> pl.DataFrame:

@@ -510,3 +510,22 @@ def test_whatever_stands_in_a_row_every_row_is_accounted_for(data: st.DataObject
     known = {answer.annotator for answer in found.profiles}
     # INVARIANT: nobody judges here who is not documented.
     assert {judgement.annotator for judgement in found.judgements} <= known
+
+
+def test_items_that_name_no_model_are_judged_like_any_other() -> None:
+    from annotation.file_source import FileSource
+    from annotation.quarantine import validate_batch
+    from annotation.record_checks import record_checks
+    from annotation.records import ITEMS, table
+    from annotation.staging import stage_events
+    from infra.collected import StoredEvents
+
+    for imported in (
+        dices(DICES_350, rating(1, 1)),
+        prism([person(1)], [conversation(1, 1)], utterances(conversation(1, 1))),
+    ):
+        pages = FileSource("main", imported).pages(None, StoredEvents({}))
+        staged = stage_events(event for page in pages for event in page.events)
+        found = validate_batch(staged, table(imported.items, ITEMS), checks=record_checks())
+        assert found.read == len(imported.judgements) > 0
+        assert found.quarantine.to_pylist() == []
