@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -65,6 +66,7 @@ def walk(home, address, people, *, items, pause):
     settings = load_settings(home)
     now = datetime.now(UTC)
     visitors = []
+    everybody = threading.Barrier(people)
     with Database(settings.database, now=now) as db:
         portal.items(db, items + 5)
         for number in range(people):
@@ -76,6 +78,8 @@ def walk(home, address, people, *, items, pause):
         draw = random.Random(visitor.link)
         with visitor:
             visitor.enrol()
+            everybody.wait(300)  # enrolling is over before judging is measured
+            time.sleep(draw.uniform(0, pause[1]))  # people do not begin in the same second
             return visitor.judge(
                 lambda _id, _page: {"choice": "first_better", "rationale": "load"},
                 most=items,
