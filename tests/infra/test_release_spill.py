@@ -84,7 +84,7 @@ def on_disk(
     )
 
 
-@pytest.mark.parametrize(("parts", "size"), [(1, 1000), (1, 10), (3, 40), (5, 7)])
+@pytest.mark.parametrize(("parts", "size"), [(1, 1000), (1, 20), (3, 40), (5, 30)])
 def test_disk_and_memory_give_the_same_bytes(
     policy: EffectivePolicy, tmp_path: Path, parts: int, size: int
 ) -> None:
@@ -113,7 +113,7 @@ def test_partition_changes_no_byte_on_disk_either(policy: EffectivePolicy, tmp_p
     made = rows(items=30)
     files = [
         on_disk(policy, split_batches(made, parts, seed=parts), tmp_path / str(parts), part=size).files()
-        for parts, size in ((2, 30), (6, 11))
+        for parts, size in ((2, 60), (6, 25))
     ]
     assert files[0] == files[1]
 
