@@ -27,9 +27,17 @@ from infra.enrolment import WithdrawalRequest, withdrawal_requests
 __all__ = ["withdraw"]
 
 
-def _note(platform: Platform, request: WithdrawalRequest, where: str, counts: Mapping[str, int]) -> None:
+def _note(
+    platform: Platform,
+    request: WithdrawalRequest,
+    where: str,
+    counts: Mapping[str, int],
+    *,
+    total: bool = False,
+) -> None:
     for what, count in counts.items():
-        withdrawals.add_step(platform.db, request.request, Done(where=where, what=what, count=count))
+        done = Done(where=where, what=what, count=count)
+        withdrawals.add_step(platform.db, request.request, done, total=total)
 
 
 @task(name="find", task_run_name="find", cache_policy=NO_CACHE, **OUTSIDE)
@@ -58,9 +66,10 @@ def destroy(platform: Platform, request: WithdrawalRequest) -> None:
     from infra.identity import open_identity
 
     keys = platform.keys(request.site)
-    held = keys.has(request.annotator)
+    # Written down first: a run that was killed behind the act would no longer see that there was a key.
+    held = {"key destroyed, with all that was sealed under it": int(keys.has(request.annotator))}
+    _note(platform, request, "person keys", held, total=True)
     keys.destroy(request.annotator)
-    _note(platform, request, "person keys", {"key destroyed, with all that was sealed under it": int(held)})
     if platform.site(request.site).key.get_secret_value():
         with open_identity(platform.settings, request.site, now=clock()) as identities:
             known = identities.remove(request.annotator)
@@ -77,9 +86,9 @@ def erase_batches(
     """Erase the batches that held the person, with all versions; the successor is there already."""
     for batch in found.batches:
         withdrawals.mark_erased(platform.db, request.request, batch, successor, now=clock())
-        there = platform.store.has("batches", batch)
         platform.store.delete("batches", batch)
-        _note(platform, request, "object store", {"batches erased, all versions": int(there)})
+    erased = {"batches erased, all versions": len(found.batches)}
+    _note(platform, request, "object store", erased, total=True)
     imports = erasure.erase_refusals(platform.store, platform.db, request.annotator)
     _note(platform, request, "object store", {"imports that named the person": imports})
 
@@ -90,10 +99,10 @@ def erase_tracking(platform: Platform, request: WithdrawalRequest, found: Found)
     from infra.tracking_erasure import erase_artifacts, flag_models, flag_releases
 
     url = platform.mlflow_url
-    runs = erase_artifacts(url, found.runs, request.request)
+    erase_artifacts(url, found.runs, request.request)
     flag_releases(url, found.releases, request.request)
     flag_models(platform.registry(), found.models, request.request)
-    _note(platform, request, "MLflow", {"validation runs emptied of artifacts": runs})
+    _note(platform, request, "MLflow", {"validation runs emptied of artifacts": len(found.runs)}, total=True)
 
 
 @task(name="erase in Prefect", task_run_name="erase-in-prefect", cache_policy=NO_CACHE, **OUTSIDE)

@@ -133,14 +133,17 @@ def add_found(db: Database, request: str, found: Found) -> Found:
     return everything
 
 
-def add_step(db: Database, request: str, done: Done) -> None:
-    """Write down what a step did; a step that was cut short adds to what it did before."""
+def add_step(db: Database, request: str, done: Done, *, total: bool = False) -> None:
+    """Write down what a step did; a step that was cut short adds to what it did before.
+
+    With ``total`` the count is of everything there was to do, so it is not added up.
+    """
     with db.write() as connection:
         here = WITHDRAWALS.c.request == request
         steps = connection.execute(select(WITHDRAWALS.c.steps).where(here)).scalar_one()
         for step in steps:
             if (step["where"], step["what"]) == (done.where, done.what):
-                step["count"] += done.count
+                step["count"] = max(step["count"], done.count) if total else step["count"] + done.count
                 break
         else:
             steps.append(asdict(done))

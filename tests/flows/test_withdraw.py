@@ -1,0 +1,193 @@
+"""A withdrawal from beginning to end over the real stores of one machine, stopped anywhere and run again.
+
+MLflow runs in this process on a database of its own, Great Expectations is the real one; the tasks are called as the
+functions they are, so no Prefect server is needed, and the site has no Label Studio.
+"""
+
+import logging
+import sqlite3
+
+import mlflow
+import pytest
+
+from annotation.importers import read_dices
+from flows import validate as validating
+from flows import withdraw as withdrawing
+from flows.wiring import open_platform
+from infra import collected, ledger, people, withdrawals
+from infra.importing import store_import
+from infra.mapping_files import shipped_mapping
+from infra.residue import sqlite_files
+from infra.stack.secrets import ensure_site_key
+from tests.annotation.test_importers_people import DICES_350, rating
+from tests.support.keys import keys_of
+from tests.support.platform import NOW
+
+PERSON, OTHER = "dices-350-2", "dices-350-1"
+CANARY = "canary-of-rater-two"
+DURABLE = (
+    "infra.withdrawals:add_found",
+    "infra.person_keys:PersonKeys.destroy",
+    "infra.collected:forget_events",
+    "infra.objects_directory:DirectoryStore.put_tree",
+    "infra.ledger:record_batch",
+    "infra.withdrawals:mark_erased",
+    "infra.objects_directory:DirectoryStore.delete",
+    "infra.tracking_erasure:erase_artifacts",
+    "infra.tracking_erasure:flag_models",
+    "infra.residue:compact",
+    "infra.withdrawals:finish",
+)
+
+
+class Stopped(BaseException):
+    """Stands for a kill of the process at this place."""
+
+
+def files_with(folder, word):
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and word.encode() in path.read_bytes()
+    }
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A data folder with three raters on two conversations, one batch, one release, one model version."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "home"
+    ensure_site_key(folder, "main")
+    (folder / "settings.toml").write_text(
+        f'mlflow_url = "sqlite:///{folder}/mlflow.db"\nbackups = [{{ name = "nightly", keep_days = 30 }}]\n'
+    )
+    for module, names in (
+        (validating, ("check", "expect")),
+        (
+            withdrawing,
+            ("find", "destroy", "erase_batches", "erase_tracking", "erase_label_studio", "compact_files"),
+        ),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name).fn)
+    monkeypatch.setattr(withdrawing, "erase_prefect", lambda *_: None)
+    monkeypatch.setattr(validating, "create_markdown_artifact", lambda **_: None)
+    monkeypatch.setattr(validating, "get_run_logger", lambda: logging.getLogger("test"))
+    return folder
+
+
+def stage(platform):
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, DICES_350, extrasaction="ignore")
+    writer.writeheader()
+    for rater in (1, 2, 3):
+        for item in (1, 2):
+            odd = {"Q3_bias_overall": CANARY} if (rater, item) == (2, 2) else {}
+            writer.writerow(rating(rater, item, **odd))
+    imported = read_dices(text.getvalue().encode(), name="dices.csv", mapping=shipped_mapping("dices"))
+    keys = keys_of(platform.settings.home)
+    store_import(platform.store, platform.db, imported, site="main", now=NOW, keys=keys)
+    batch = validating.validate_site(platform, "main")
+    release = ledger.Release(
+        digest="sha256:" + "7" * 64, inputs_digest="x", batches=(batch["batch"],), created_at=NOW
+    )
+    ledger.record_release(platform.db, release)
+    platform.registry()
+    client = mlflow.MlflowClient(tracking_uri=platform.mlflow_url, registry_uri=platform.mlflow_url)
+    client.create_registered_model("m")
+    source = client.get_run(batch["run"]).info.artifact_uri
+    tags = {"bounds.release_digest": release.digest}
+    client.create_model_version("m", source=source, run_id=batch["run"], tags=tags)
+    return batch, release.digest
+
+
+def stopped_at(monkeypatch, number):
+    """Let the durable calls count their beginnings and ends, and stop at one of them."""
+    import importlib
+
+    calls = 0
+
+    def count():
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise Stopped
+
+    def counted(real):
+        def call(*args, **kwargs):
+            count()
+            result = real(*args, **kwargs)
+            count()
+            return result
+
+        return call
+
+    for path in DURABLE:
+        module, _, rest = path.partition(":")
+        owner = importlib.import_module(module)
+        *outer, name = rest.split(".")
+        for part in outer:
+            owner = getattr(owner, part)
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+
+
+@pytest.mark.slow
+def test_a_person_is_gone_from_every_file_wherever_it_was_stopped(home, monkeypatch):
+    with open_platform(home) as platform:
+        batch, release = stage(platform)
+        assert (batch["read"], batch["quarantined"]) == (6, 1)
+        request = withdrawals.ask(platform.db, "main", PERSON, via="command", now=NOW)
+    assert any(name.startswith("objects/batches") for name in files_with(home, CANARY)) or files_with(
+        home.parent, CANARY
+    )
+    stops, receipt = 0, None
+    for number in range(1, 200, 4):
+        with monkeypatch.context() as patched, open_platform(home) as platform:
+            stopped_at(patched, number)
+            try:
+                receipt = withdrawing._carry_out(platform, request)
+                break
+            except Stopped:
+                stops += 1
+    assert stops > 4
+    assert receipt is not None
+
+    assert (receipt["releases"], receipt["models"]) == ([release], ["m/1"])
+    [replaced] = receipt["batches"]
+    assert replaced["erased"] == batch["batch"]
+    done = {(each["where"], each["what"]): each["count"] for each in receipt["done"]}
+    assert done["person keys", "key destroyed, with all that was sealed under it"] == 1
+    assert done["platform database", "index of raw events"] == 2
+    assert done["object store", "batches erased, all versions"] == 1
+    assert done["MLflow", "validation runs emptied of artifacts"] == 1
+    remains = {each["what"]: each["until"] for each in receipt["remains"]}
+    assert remains["backup nightly"] is not None
+    assert f"release {release}" in remains
+
+    # Every file: databases, objects, artifacts of MLflow, whatever else lies below.
+    assert files_with(home.parent, CANARY) == set()
+    assert files_with(home.parent, PERSON) <= {"home/platform.db", "home/platform.db-wal"}
+    assert home / "platform.db" in sqlite_files(home)
+    with sqlite3.connect(home / "platform.db") as database:
+        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        holding = {
+            name
+            for name in tables
+            if any(PERSON in repr(row) for row in database.execute(f"SELECT * FROM {name}"))
+        }
+    database.close()
+    assert holding == {"withdrawal_requests"}
+
+    with open_platform(home) as platform:
+        # The others are where they were, and a second withdrawal changes nothing.
+        assert [each.digest for each in ledger.batches(platform.db)] == [replaced["successor"]]
+        assert {row["annotator"] for row in people.profiles(platform.db, "main")} == {OTHER, "dices-350-3"}
+        assert collected.annotator_events(platform.db, "main", OTHER) == 2
+        assert withdrawing._carry_out(platform, request) == receipt
+        assert withdrawals.flagged_releases(platform.db) == {release: (request.request,)}
+        assert platform.registry().version("m", "1").tags["bounds.withdrawn"] == request.request
+        again = validating.validate_site(platform, "main")
+        assert (again["batch"], again["read"]) == (replaced["successor"], 4)
