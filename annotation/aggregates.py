@@ -27,6 +27,8 @@ __all__ = ["AggregateParts", "Aggregates", "ItemFigures", "aggregate"]
 FIRST, TIE, SECOND = "first", "tie", "second"
 _OUTCOMES: Final = {FIRST: -1, TIE: 0, SECOND: 1}
 _STEPS: Final = 100
+_CROWD_STEPS: Final = 400
+_MANY_ROWS: Final = 20_000
 _KEY: Final = ("annotator", "first", "second", "outcome")
 _COMPARED: Final = {
     "annotator": pl.String,
@@ -323,8 +325,14 @@ def _strengths(
         outcome=comparisons["outcome"].replace_strict(_OUTCOMES, return_dtype=pl.Int64).to_numpy(),
         weight=comparisons["many"].to_numpy().astype(np.float64),
     )
+    # A step costs a pass over the rows; `converged` says whether these were enough.
+    steps = _CROWD_STEPS if comparisons.height <= _MANY_ROWS else _CROWD_STEPS // 20
     found = crowd_bradley_terry(
-        given, _positions(comparisons["annotator"], who), n=len(names), n_annotators=len(who)
+        given,
+        _positions(comparisons["annotator"], who),
+        n=len(names),
+        n_annotators=len(who),
+        iterations=steps,
     )
     plain = found.plain
     compared = np.bincount(given.first, given.weight, len(names)) + np.bincount(
