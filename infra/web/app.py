@@ -17,7 +17,7 @@ from annotation.web.app import mount_portal
 from annotation.web.portal import Portal
 from infra.policy_cache import PolicyCache
 from infra.settings import Settings
-from infra.web import batches, catalogue, feedback_api, policy_api, start
+from infra.web import batches, catalogue, feedback_api, models, policy_api, start
 from infra.web.counts import read_counts
 from infra.web.keys import ApiKeys
 from infra.web.limits import BodyLimit
@@ -52,10 +52,12 @@ def create_app(
             Link(path="/", label="Overview"),
             Link(path=catalogue.PATH, label="Policies"),
             Link(path=batches.PATH, label="Batches"),
+            Link(path=models.PATH, label="Models"),
         ]
     )
     app.include_router(start.router(settings, pages, counts or partial(read_counts, settings), stack.as_json))
     app.include_router(catalogue.router(stack, pages, profiles=settings.profiles))
+    app.include_router(models.router(settings, pages))
     keys = ApiKeys(settings.home)
     app.include_router(policy_api.router(stack, keys))
     app.include_router(feedback_api.router(settings, keys))

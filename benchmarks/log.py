@@ -1,0 +1,153 @@
+"""The log as it grows: appends a second (one flush each, and batched), proofs, full verification, bytes on disk.
+
+    .venv/bin/python benchmarks/log.py [--most 1000000] [--pymerkle PYTHON]
+
+``--pymerkle`` names the interpreter of an environment of its own that holds pymerkle (GPLv3+: measured beside, never
+part of this). Both keep 32-byte hashes of the same entries in SQLite on the same disk.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from governance.digest import digest
+from governance.log.check import check_log
+from governance.log.entry import Kind
+from governance.log.merkle import verify_consistency, verify_inclusion
+from governance.log.note import Verifier
+from infra import log
+from infra.bundle import Bundle
+from infra.database import Database
+from infra.log_checkpoint import sign_checkpoint
+from infra.log_export import _tile_files, _write
+from infra.settings import Settings
+from infra.trust import log_verifier
+
+NOW = datetime(2026, 6, 2, tzinfo=UTC)
+BATCH = 10_000
+PEER = """
+import json, sys, time, tempfile, os
+from pymerkle import SqliteTree
+path = os.path.join(tempfile.mkdtemp(), "peer.db")
+entries = [json.dumps({"number": n, "digest": "sha256:" + "0" * 64}).encode() for n in range(int(sys.argv[1]))]
+with SqliteTree(path, algorithm="sha256") as tree:
+    begun = time.perf_counter()
+    for entry in entries[:300]:
+        tree.append_entry(entry)
+    single = 300 / (time.perf_counter() - begun)
+    begun = time.perf_counter()
+    tree.append_entries(entries[300:])
+    batched = (len(entries) - 300) / (time.perf_counter() - begun)
+    spent = []
+    for at in range(1, len(entries), max(1, len(entries) // 20)):
+        begun = time.perf_counter()
+        tree.prove_inclusion(at)
+        spent.append(time.perf_counter() - begun)
+    begun = time.perf_counter()
+    tree.get_state()
+    root = time.perf_counter() - begun
+print(json.dumps({"single": single, "batched": batched, "proof_ms": 1000 * sorted(spent)[len(spent) // 2], "root_s": root, "bytes": os.path.getsize(path)}))
+"""
+
+
+def act(number):
+    return Kind.DECISION, {
+        "statement": digest(number), "digest": digest([number]), "model": "chat", "version": str(number),
+        "verdict": "PASS",
+    }  # fmt: skip
+
+
+def timed(work, times):
+    spent = []
+    for argument in times:
+        begun = time.perf_counter()
+        work(argument)
+        spent.append(1000 * (time.perf_counter() - begun))
+    return f"{statistics.median(spent):.2f} / {max(spent):.2f}"
+
+
+def size_of(path):
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--most", type=int, default=1_000_000)
+    options.add_argument("--pymerkle")
+    asked = options.parse_args()
+    rng = random.Random(7)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        settings = Settings(home=home)
+        with Database(f"sqlite:///{home / 'log.db'}", now=NOW) as db:
+            begun = time.perf_counter()
+            for number in range(300):
+                log.append(db, *act(number), NOW)
+            single = 300 / (time.perf_counter() - begun)
+            print(f"one flush for each append: {single:,.0f} a second")
+            made, target = 300, 1_000
+            print(
+                "entries | batched appends/s | inclusion ms (median / max) | consistency ms | database MB | files MB | verify all s"
+            )
+            while target <= asked.most:
+                begun = time.perf_counter()
+                before = made
+                while made < target:
+                    step = min(BATCH, target - made)
+                    log.append_all(db, [act(number) for number in range(made, made + step)], NOW)
+                    made += step
+                rate = (made - before) / (time.perf_counter() - begun)
+                report(db, settings, home, made, rate, rng)
+                target *= 10
+    if asked.pymerkle:
+        for count in (1_000, 10_000, 100_000):
+            run = subprocess.run(
+                [asked.pymerkle, "-c", PEER, str(count)], capture_output=True, text=True, check=False
+            )
+            found = json.loads(run.stdout) if run.returncode == 0 else run.stderr.strip()[-300:]
+            print(f"pymerkle {count}: {found}")
+
+
+def report(db, settings, home, made, rate, rng):
+    with db.read() as connection:
+        tree = log.Tree.at(connection)
+        root = tree.root()
+        places = [rng.randrange(made) for _ in range(50)]
+
+        def include(at):
+            [(_, data)] = log.raw_entries(connection, at, at + 1)
+            proof = tree.inclusion(at)
+            assert verify_inclusion(log.leaf_hash(data), at, made, proof, root)
+
+        def grown(at):
+            old = tree.root(at + 1)
+            assert verify_consistency(at + 1, old, made, root, tree.consistency(at + 1))
+
+        inclusion, consistency = timed(include, places), timed(grown, places[:20])
+        for name, data in _tile_files(tree, made):
+            _write(home / "files" / name, data)
+    (home / "files/checkpoint").write_bytes(sign_checkpoint(settings, db, NOW))
+    bundle = Bundle(folder=home / "files")
+    begun = time.perf_counter()
+    stale = [name for name in bundle.tiles() if ".p/" in name]
+    key: Verifier = log_verifier(settings)
+    found = check_log(bundle.read, bundle.tiles(), log=key)
+    wrong = [f for c in found.checks for f in c.faults if not any(name in f for name in stale)]
+    assert not wrong, wrong[:3]
+    spent = time.perf_counter() - begun
+    database = sum(f.stat().st_size for f in home.glob("log.db*"))
+    print(
+        f"{made:,} | {rate:,.0f} | {inclusion} | {consistency} | {database / 1e6:.1f} | "
+        f"{size_of(home / 'files') / 1e6:.1f} | {spent:.2f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The pages of a model: which version carried which alias, and what is known of each decided version.
+
+``/models`` lists what the record knows, ``/models/<model>`` is its history, ``/models/<model>/<version>`` the evidence of one
+version with the approvals it has and lacks. An approval is a signature: it is made in the browser with a key that
+never leaves it (``approve.js``) and is judged here like any other; nobody is logged in and nothing else is believed.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from governance.decision import Decision
+from governance.errors import BoundsError, RefusedError
+from governance.promotion import AUDITOR
+from governance.provenance import Envelope, EnvelopeError, Statement, Trust, TrustedKey
+from infra import ledger
+from infra.approvals import given, take
+from infra.database import Database, open_database
+from infra.history import history
+from infra.settings import Settings
+from infra.trust import current_trust
+from infra.web.pages import Pages
+
+__all__ = ["PATH", "router"]
+
+PATH: Final = "/models"
+_LARGEST: Final = 4 * 2**20
+
+
+def router(settings: Settings, pages: Pages) -> APIRouter:
+    """The routes under ``/models``."""
+    routes = APIRouter(include_in_schema=False)
+
+    @contextmanager
+    def opened() -> Iterator[tuple[Database, Trust, datetime]]:
+        now = datetime.now(UTC)
+        with open_database(settings, now=now) as db:
+            yield db, current_trust(settings, db, now), now
+
+    @routes.get(PATH, response_class=HTMLResponse)
+    def models() -> HTMLResponse:
+        with opened() as (db, _, _now):
+            names = {row.model for row in ledger.decisions(db)} | {row.model for row in ledger.promotions(db)}
+        return pages.page("models.html", here=PATH, models=sorted(names))
+
+    @routes.get(PATH + "/{model}", response_class=HTMLResponse)
+    def model_history(model: str) -> HTMLResponse:
+        with opened() as (db, trust, _):
+            stays = history(db, model, trust=trust)
+            decided = [row for row in ledger.decisions(db) if row.model == model]
+            refused = [
+                row for row in ledger.promotions(db) if row.model == model and row.outcome == "refused"
+            ]
+        if not stays and not decided and not refused:
+            raise HTTPException(404, f"Nothing is recorded about a model named {model}.")
+        newest = {row.version: row for row in decided}
+        return pages.page(
+            "model_history.html",
+            here=PATH,
+            model=model,
+            stays=stays,
+            decided=list(newest.values())[::-1],
+            refused=refused[::-1][:20],
+        )
+
+    @routes.get(PATH + "/{model}/{version}", response_class=HTMLResponse)
+    def model_version(model: str, version: str) -> HTMLResponse:
+        with opened() as (db, trust, now):
+            row = _newest(db, model, version)
+            view = _view(db, row, trust, now)
+        return pages.page("model_version.html", here=PATH, model=model, version=version, **view)
+
+    @routes.post(PATH + "/{model}/{version}/approvals")
+    async def approve(model: str, version: str, request: Request) -> JSONResponse:
+        body = await request.body()
+        if len(body) > _LARGEST:
+            raise HTTPException(413, "The approval is too large.")
+
+        def taken() -> TrustedKey:
+            with opened() as (db, trust, now):
+                row = _newest(db, model, version)
+                return take(db, row.envelope.encode(), body, trust=trust, now=now)
+
+        try:
+            key = await run_in_threadpool(taken)
+        except RefusedError as error:
+            return JSONResponse({"reasons": list(error.reasons)}, 409)
+        except BoundsError as error:
+            return JSONResponse({"reasons": [error.diagnostics()]}, 503)
+        return JSONResponse({"person": key.person, "roles": sorted(key.roles)})
+
+    return routes
+
+
+def _newest(db: Database, model: str, version: str) -> ledger.Decision:
+    rows = [row for row in ledger.decisions(db) if (row.model, row.version) == (model, version)]
+    if not rows:
+        raise HTTPException(404, f"Nothing was decided about {model} version {version}.")
+    return rows[-1]
+
+
+def _view(db: Database, row: ledger.Decision, trust: Trust, now: datetime) -> dict[str, Any]:
+    data = row.envelope.encode()
+    try:
+        envelope = Envelope.parse(data)
+        decision = Decision.from_statement(Statement.parse(envelope.payload))
+    except EnvelopeError as error:
+        raise HTTPException(500, f"The recorded decision is damaged: {error}") from error
+    auditors = {
+        key.person for keyid, _ in envelope.signatures if (key := trust.key(keyid)) and AUDITOR in key.roles
+    }
+    approvals = [_approval(each.keyid, each.at, trust, now) for each in given(db, data)]
+    needs = []
+    for need in decision.approvals:
+        persons = {a["person"] for a in approvals if a["counts"] and set(a["roles"]) & need.roles} - auditors
+        needs.append(
+            {"roles": " or ".join(sorted(need.roles)), "threshold": need.threshold, "given": len(persons)}
+        )
+    return {
+        "decision": decision,
+        "digest": row.digest,
+        "auditors": sorted(auditors),
+        "approvals": approvals,
+        "needs": needs,
+        "is_expired": now >= decision.expires,
+        "payload": base64.b64encode(envelope.payload).decode(),
+        "payload_type": envelope.payload_type,
+    }
+
+
+def _approval(keyid: str, at: datetime, trust: Trust, now: datetime) -> dict[str, Any]:
+    key = trust.key(keyid)
+    counts = key is not None and key.is_valid(now) and keyid not in trust.revoked
+    return {
+        "person": key.person if key else keyid,
+        "roles": sorted(key.roles) if key else [],
+        "at": at,
+        "counts": counts,
+    }
