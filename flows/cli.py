@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "coverage": ("coverage", "coverage", "Who speaks and who is missing, against a population."),
     "approve": ("approve", "approve", "Sign a decision with a key of your own."),
     "trust": ("trust", "app", "Who may sign as what, and how that changes."),
+    "model": ("model", "app", "Verify or fetch the model that carries an alias."),
     "history": ("history", "history", "Which version carried which alias from when to when, and why."),
     "export": ("export", "app", "The record as OpenLineage, PROV, a model card, a draft for Annex IV."),
     "log": ("log", "app", "The append-only log: list, show, prove, witness, export."),

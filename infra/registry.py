@@ -104,6 +104,17 @@ class Registry:
             f"alias {alias} of {model}",
         )
 
+    def delete_alias(self, model: str, alias: str) -> None:
+        """Take an alias away; none that is there is no error.
+
+        Raises:
+            InputError: The server refused, with its reason.
+            OutsideError: The server does not answer.
+        """
+        self._call(
+            lambda: self._client.delete_registered_model_alias(model, alias), f"alias {alias} of {model}"
+        )
+
     def tag_version(self, model: str, version: str, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
         for key, value in tags.items():

@@ -118,6 +118,9 @@ class Settings(_Shape):
         pattern=r"^sha256:[0-9a-f]{64}$",
         description="digest of the version of trust.json that is believed; by default the first that the log holds",
     )
+    notice_url: str | None = Field(
+        default=None, description="address that is told by POST when an alias was taken from a version"
+    )
     log_origin: str | None = Field(
         default=None, pattern=r"^[^\s+]+$", description="name of the log in its checkpoints"
     )

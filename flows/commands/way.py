@@ -156,17 +156,22 @@ def _stands(row: Mapping[str, Any]) -> list[str]:
     if not row["due"]:
         return [head + "[green]its decision stands[/green]"]
     passed = row["verdict"] == "PASS"
-    advice = "  the alias was left where it is; promote a version that passes, or delete the alias in MLflow"
+    left = [f"  [yellow]waits:[/yellow] {escape(why)}" for why in row["reasons"]] if passed else []
+    if row["demoted"]:
+        after = f"version {row['successor']}" if row["successor"] else "no version"
+        left = [
+            *(f"  {escape(why)}" for why in row["reasons"]),
+            f"  [red]demoted[/red]: {row['alias']} is now carried by {after}",
+        ]
     return [
         head + f"[{'green' if passed else 'red'}]{row['verdict']}[/]",
         *(f"  its decision no longer stood: {escape(why)}" for why in row["due"]),
-        *(f"  {escape(why)}" for why in row["reasons"]),
-        *(() if passed else (advice,)),
+        *left,
     ]
 
 
 def reaudit(*, home: Home = None, as_json: AsJson = False) -> None:
-    """Judge again what holds a protected alias, where its policy, decision or bytes have changed."""
+    """Audit what was missed, judge again what holds a protected alias, demote what no longer passes. Exit 1 if any."""
 
     def flow() -> Callable[..., Any]:
         from flows.reaudit import reaudit
@@ -181,5 +186,5 @@ def reaudit(*, home: Home = None, as_json: AsJson = False) -> None:
         ),
         as_json=as_json,
     )
-    if any(row["verdict"] not in (None, "PASS") for row in rows):
+    if any(row["demoted"] or row["reasons"] for row in rows):
         raise typer.Exit(1)
