@@ -20,6 +20,7 @@ from annotation.item_facts import threshold_name
 from annotation.records import JUDGEMENTS
 from annotation.staging import STAGED, stage_rows, stage_table
 from annotation.validated import Finding, StaleCount, StratumCount, Validated
+from governance.errors import RecordError
 
 __all__ = ["QUARANTINE", "columns_of", "validate_batch"]
 
@@ -74,12 +75,14 @@ def validate_batch(
         before: Distributions of the last batch; None for the first.
 
     Raises:
-        RecordError: A table has not the shape of its record, so that no row of it can be judged.
+        RecordError: A table has not the shape of its record, so that no row of it can be judged; or a rule
+            asks for items of known answer and there are none, so that nobody could fail it.
     """
     staged = _staged(rows)
     around = Surroundings.of(items, presentations, profiles, consents, gold)
     by_row = [check for check in checks if check.on is not On.FIGURES]
     columns = columns_of(checks)
+    _require_gold(by_row, around)
     screened = screens(staged, around.items, columns, probes=probes)
     judged = _marked(facts(screened, around, columns), by_row)
     failed = judged.filter(pl.col(_MASK))
@@ -110,6 +113,20 @@ def validate_batch(
     if validated.accepted.num_rows + validated.quarantine.num_rows != staged.height:
         raise AssertionError("accepted + quarantined is not what was read")
     return validated
+
+
+def _require_gold(checks: Sequence[Check], around: Surroundings) -> None:
+    """A rule that nobody can fail, since no gold item is known, would pass everybody: it is refused."""
+    asking = sorted(
+        check.rule for check in checks if any(column.startswith("gold_share_") for column in check.tested)
+    )
+    if asking and around.gold.is_empty():
+        raise RecordError(
+            "no item of known answer is given, so nobody can fail this rule",
+            field="gold",
+            value=", ".join(asking),
+            expected="a table of gold items, or a policy without the rule",
+        )
 
 
 def columns_of(checks: Sequence[Check]) -> set[str]:

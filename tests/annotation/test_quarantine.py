@@ -361,3 +361,13 @@ def test_a_text_of_100_megabytes_goes_to_quarantine_and_takes_nobody_with_it() -
     result = validated(batch)
     assert result.failed_rules == {"R.length.rationale": 1}
     assert result.accepted.num_rows == len(batch.rows) - 1
+
+
+def test_a_rule_of_gold_items_without_any_is_refused_not_passed() -> None:
+    batch = Batch()
+    around = batch.surroundings() | {"gold": None}
+    checks = checks_for([{"id": "D.gold", "check": "gold", "at_least": 0.8}])
+    with pytest.raises(RecordError) as refused:
+        validate_batch(batch.rows, checks=checks, **around)
+    assert "D.gold" in str(refused.value)
+    assert "gold" in str(refused.value)

@@ -147,7 +147,8 @@ def a_reference_of_the_source_twice(batch: Batch) -> None:
 
 @fault(R__known__consent=1, D__consent=1)
 def another_consent_than_the_presentations(batch: Batch) -> None:
-    row = next(r for r, p in zip(batch.rows, batch.presentations, strict=True) if p["consent"])
+    bound = {shown["presentation"] for shown in batch.presentations if shown["consent"]}
+    row = next(row for row in batch.rows if row["presentation"] in bound)
     row["consent"] = "k-of-another"
 
 
@@ -160,7 +161,16 @@ def answers_read_faster_than_anybody_reads(batch: Batch) -> None:
 
 @fault(D__gold=12)
 def somebody_gets_the_items_of_known_answer_wrong(batch: Batch) -> None:
-    mine = [row for row in batch.rows if row["annotator"] == batch.annotators[1] and row["preferred"]][:3]
+    items = {item["item"] for item in batch.items}
+    sound = {
+        row["item"]: row
+        for row in batch.rows
+        if row["annotator"] == batch.annotators[1]
+        and row["preferred"] in (row["shown"] or ())
+        and len(set(row["shown"])) > 1
+        and row["item"] in items
+    }
+    mine = list(sound.values())[:3]
     for number, row in enumerate(mine):
         other = next(candidate for candidate in row["shown"] if candidate != row["preferred"])
         batch.gold.append({"item": row["item"], "preferred": row["preferred"] if number == 0 else other})
