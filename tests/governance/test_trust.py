@@ -151,12 +151,17 @@ def test_each_byte_counts():
                 open_chain(mutated, pinned=FIRST.digest, at_least=SECOND.digest)
 
 
-@pytest.mark.parametrize("field", sorted(json.loads(FIRST.payload())))
-@pytest.mark.parametrize("value", ["", [], {}, 0, True, "x", ["x"], {"x": 1}])
+STRANGE = [
+    (field, value)
+    for field, right in sorted(json.loads(FIRST.payload()).items())
+    for value in ("", [], {}, 0, True, "x", ["x"], {"x": 1})
+    if value != right
+]
+
+
+@pytest.mark.parametrize(("field", "value"), STRANGE)
 def test_a_strange_field_is_refused_even_when_signed(field, value):
     plain = json.loads(FIRST.payload())
-    if plain[field] == value:
-        pytest.skip("this is the value it has")
     payload = canonical(plain | {field: value})
     data = sign_payload(payload, TRUST_TYPE, [signing_key("kim"), signing_key("lea")])
     with pytest.raises(EnvelopeError):
