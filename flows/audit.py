@@ -225,6 +225,24 @@ def keep(
     return run
 
 
+@task(name="note", cache_policy=NO_CACHE, **OUTSIDE)
+def note(platform: Platform, info: VersionInfo, row: ledger.Decision) -> None:
+    """Let MLflow's own page of the version say what was decided: tags, and a description of the findings.
+
+    What a gate publishes and what stands there are made from the same signed bytes.
+    """
+    from governance.promotion import Decision
+    from governance.provenance import Envelope, Statement
+    from infra.gate.tags import true_tags, version_note
+
+    envelope = row.envelope.encode()
+    decision = Decision.from_statement(Statement.parse(Envelope.parse(envelope).payload))
+    review = platform.settings.gate.review
+    registry = platform.registry()
+    registry.tag_version(info.model, info.version, true_tags(decision, digest_bytes(envelope), review=review))
+    registry.describe(info.model, info.version, version_note(decision, review=review))
+
+
 def audit_version(platform: Platform, model: str, version: str) -> dict[str, Any]:
     """Audit one version of a registered model under the policy in force."""
     from infra.artifacts import artifact_digest
@@ -237,12 +255,8 @@ def audit_version(platform: Platform, model: str, version: str) -> dict[str, Any
     report = examine(platform, policy, info, artifact)
     run = keep(platform, policy, info, report, now)
     decision = sign(platform, policy, info, report, artifact, now)
-    registry.tag_version(
-        model,
-        version,
-        {"gov.verdict": report.verdict.value, "gov.policy": policy.digest, "gov.decision": decision.digest},
-    )
-    registry.describe(model, version, as_markdown(report))
+    platform.publish(now)
+    note(platform, info, decision)
     get_run_logger().info("%s version %s: %s", model, version, report.verdict)
     create_markdown_artifact(
         key=f"audit-{model}-{version}".lower(),

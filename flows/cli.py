@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("way", "train", "Train the example candidates from a release."),
     "audit": ("audit", "app", "Put a model to the probes of the policy in force."),
     "promote": ("way", "promote", "Move an alias, if a signed decision allows it."),
+    "gate": ("gate", "app", "Tell MLflow's gates what holds now."),
     "agreement": ("agreement", "agreement", "Agreement between annotators, with intervals."),
     "aggregate": ("aggregate", "aggregate", "What many judgements come to, beside them."),
     "coverage": ("coverage", "coverage", "Who speaks and who is missing, against a population."),

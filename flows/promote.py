@@ -21,7 +21,8 @@ __all__ = ["promote"]
 def move(platform: Platform, model: str, version: str, alias: str) -> tuple[bool, list[str], str | None]:
     """Verify and move; whether it moved, the reasons if not, and the decision.
 
-    INVARIANT: the artifact is hashed here and now, from the files that the registry would serve.
+    INVARIANT: the artifact is hashed here and now, from the files that the registry would serve; the gate in
+    the registry judges once more, by the terms that are published before.
     """
     from infra.artifacts import artifact_digest
 
@@ -43,11 +44,11 @@ def move(platform: Platform, model: str, version: str, alias: str) -> tuple[bool
             accept_demonstration=policy.promotion.is_demonstration,
             now=now,
         )
-    except RefusedError as error:
-        reasons = error.reasons
-        outcome = "refused"
-    else:
+        platform.publish(now)
         registry.set_alias(model, alias, version)
+    except RefusedError as error:
+        reasons, outcome = error.reasons, "refused"
+    else:
         reasons, outcome = (), "promoted"
     ledger.record_promotion(
         platform.db,

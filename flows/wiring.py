@@ -17,6 +17,7 @@ from infra.settings import Settings, SiteSettings, load_settings
 
 if TYPE_CHECKING:
     from annotation.checks import Check
+    from governance.gate import Terms
     from governance.policy.model import EffectivePolicy
     from governance.promotion import Approval
     from governance.provenance import Trust
@@ -134,6 +135,16 @@ class Platform:
         from infra.approvals import joined
 
         return joined(self.db, decision.envelope.encode(), trust=self.trust(at), now=at)
+
+    def publish(self, at: datetime) -> Terms:
+        """Tell the gates of the registries what holds now: policy, trust, newest decisions with their approvals.
+
+        Raises:
+            InputError: The policy in force protects no alias.
+        """
+        from infra.gate.publication import publish_terms
+
+        return publish_terms(self.settings, self.db, policy=self.policy(at), now=at)
 
     def label_studio(self, site: str) -> LabelStudioSite | None:
         """The Label Studio of a site, None where it has none."""

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from governance.errors import InputError, OutsideError
+from governance.errors import InputError, OutsideError, RefusedError
 
 __all__ = ["Registry", "VersionInfo"]
 
 _T = TypeVar("_T")
 _ABSENT: Final = frozenset({"RESOURCE_DOES_NOT_EXIST"})
-_WRONG: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"})
+_WRONG: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS"})
+_REFUSED: Final = "PERMISSION_DENIED"
 RELEASE_TAG: Final = "bounds.release_digest"
 
 
@@ -96,7 +97,8 @@ class Registry:
         """Point an alias to a version.
 
         Raises:
-            InputError: The server refused, with its reason.
+            RefusedError: The gate refused, with every reason.
+            InputError: There is no such version, or the alias is no name.
             OutsideError: The server does not answer.
         """
         self._call(
@@ -136,7 +138,15 @@ class Registry:
                 raise InputError(f"not in the registry at {self.url}", field=what) from error
             if error.error_code in _WRONG:
                 raise InputError(f"the registry refuses: {error.message}", field=what) from error
+            if error.error_code == _REFUSED:
+                raise RefusedError(what, _reasons(str(error.message))) from error
             raise OutsideError(f"MLflow at {self.url}: {what}: {error.error_code}") from error
+
+
+def _reasons(message: str) -> list[str]:
+    """The reasons in a refusal of the gate, or the whole message of somebody else's."""
+    found = [line[2:] for line in message.splitlines() if line.startswith("\u2022 ")]
+    return found or [message]
 
 
 def _info(found: Any) -> VersionInfo:

@@ -15,18 +15,26 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from governance.digest import digest_bytes
 from governance.errors import InputError
 
 __all__ = [
+    "WEBHOOK_NAME",
+    "WEBHOOK_PATH",
     "BackupSettings",
+    "GateSettings",
     "MlflowSettings",
     "S3Settings",
     "Settings",
     "SiteSettings",
     "default_home",
+    "gate_pin_file",
     "load_settings",
 ]
 
+# The webhook through which MLflow says that a version was made, and where it is received.
+WEBHOOK_NAME = "bounds-audit"
+WEBHOOK_PATH = "/hooks/mlflow"
 SITE_ID = r"^[a-z][a-z0-9-]{0,30}$"
 
 
@@ -83,10 +91,27 @@ class BackupSettings(_Shape):
 
 
 class MlflowSettings(_Shape):
-    """How the embedded MLflow server is started; ``{backend}`` stands for its own database."""
+    """How the embedded MLflow server is started; ``{backend}`` stands for its own database.
 
-    registry_store_uri: str | None = None
-    app_name: str | None = None
+    By default behind the gate; empty texts start it without (nothing is then protected).
+    """
+
+    registry_store_uri: str | None = "governed:{backend}"
+    app_name: str | None = "bounds-gate"
+
+
+class GateSettings(_Shape):
+    """What the platform tells the gates of its registries.
+
+    ``folder`` is where terms are published (below the data folder by default), ``models`` are patterns of the
+    names of governed models, and terms that are not renewed for ``terms_days`` shut the gate. Refusals and tags link
+    to ``review``/MODEL/VERSION where that is set.
+    """
+
+    folder: Path | None = None
+    models: tuple[str, ...] = Field(default=("*",), min_length=1)
+    terms_days: int = Field(default=14, ge=1, le=366)
+    review: str | None = None
 
 
 class Settings(_Shape):
@@ -97,6 +122,8 @@ class Settings(_Shape):
     s3: S3Settings | None = None
     database_url: str | None = None
     mlflow: MlflowSettings = MlflowSettings()
+    gate: GateSettings = GateSettings()
+    webhook_secret: SecretStr = SecretStr("")
     mlflow_url: str | None = None
     prefect_api_url: str | None = None
     web_url: str | None = None
@@ -161,6 +188,25 @@ class Settings(_Shape):
         return self.home / "keys"
 
     @property
+    def gate_folder(self) -> Path:
+        """Where the gates of the registries read their terms."""
+        return self.gate.folder or self.home / "gate"
+
+    @property
+    def gate_webhooks(self) -> dict[str, dict[str, Any]]:
+        """The webhooks of MLflow that are the platform's, as its gates are told: no secret, only its digest."""
+        secret = self.webhook_secret.get_secret_value()
+        if not self.web_url or not secret:
+            return {}
+        return {
+            WEBHOOK_NAME: {
+                "url": f"{self.web_url.rstrip('/')}{WEBHOOK_PATH}",
+                "secret": digest_bytes(secret.encode()),
+                "events": ["model_version.created"],
+            }
+        }
+
+    @property
     def logs_folder(self) -> Path:
         """Folder of the logs of the embedded servers."""
         return self.home / "logs"
@@ -180,6 +226,11 @@ class Settings(_Shape):
 def default_home() -> Path:
     """``BOUNDS_HOME`` or ``.bounds`` in the working directory."""
     return Path(os.environ.get("BOUNDS_HOME") or ".bounds").resolve()
+
+
+def gate_pin_file() -> str | None:
+    """``BOUNDS_GATE``: the pin by which a registry's host finds the gate's terms."""
+    return os.environ.get("BOUNDS_GATE")
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ program needs, under ``label_studio``. Nothing here is ever printed or passed on
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -28,6 +29,7 @@ class Secrets:
     label_studio_user: str
     label_studio_password: str
     label_studio_token: str
+    mlflow_webhook_key: str
     s3_access_key: str
     s3_secret_key: str
 
@@ -65,6 +67,10 @@ def ensure_secrets(home: Path, sites: Iterable[str]) -> Secrets:
     token = login.setdefault("token", secrets.token_hex(20))
     settings = data.setdefault("settings", {})
     settings.setdefault("release_secret", secrets.token_hex(32))
+    settings.setdefault("webhook_secret", secrets.token_urlsafe(32))
+    # MLflow keeps webhook secrets under this Fernet key; without one it could not read them after a restart.
+    mlflow = data.setdefault("mlflow", {})
+    mlflow.setdefault("webhook_key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii"))
     s3 = settings.setdefault("s3", {})
     s3.setdefault("access_key", secrets.token_hex(10))
     s3.setdefault("secret_key", secrets.token_urlsafe(30))
@@ -80,6 +86,7 @@ def ensure_secrets(home: Path, sites: Iterable[str]) -> Secrets:
         label_studio_user=login["username"],
         label_studio_password=login["password"],
         label_studio_token=token,
+        mlflow_webhook_key=mlflow["webhook_key"],
         s3_access_key=s3["access_key"],
         s3_secret_key=s3["secret_key"],
     )

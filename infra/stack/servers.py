@@ -5,13 +5,15 @@ Everything listens on loopback only and sends nothing home; each telemetry switc
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
-from governance.errors import OutsideError
+from governance.errors import BoundsError, OutsideError
+from infra.gate.publication import prepare_host
 from infra.stack.blueprint import CHECKOUT, Blueprint
 from infra.stack.part import Part
 from infra.stack.ports import HOST
@@ -130,12 +132,18 @@ def label_studio(plan: Blueprint) -> list[Part]:
 def mlflow(plan: Blueprint) -> Part:
     """MLflow's tracking server and registry; artifacts lie beside our objects, under ``mlflow``."""
     settings = plan.settings
+    pin = settings.home / "gate-pin.json"
     backend = f"sqlite:///{settings.home / 'mlflow.db'}"
     env = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "BOUNDS_HOME": str(settings.home),
+        "BOUNDS_GATE": str(pin),
         "PYTHONPATH": str(CHECKOUT),
+        # The platform's own pages, which take the webhook, are on loopback.
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": plan.secrets.mlflow_webhook_key,
     }
     artifacts = str(settings.objects_folder / "mlflow")
     if settings.store == "s3" and settings.s3:
@@ -166,12 +174,19 @@ def mlflow(plan: Blueprint) -> Part:
         argv += ["--registry-store-uri", settings.mlflow.registry_store_uri.replace("{backend}", backend)]
     if settings.mlflow.app_name:
         argv += ["--app-name", settings.mlflow.app_name]
+
+    def prepare() -> None:
+        # Without terms the gate is shut and says so; that is better than no registry at all.
+        with contextlib.suppress(BoundsError):
+            prepare_host(settings, pin, datetime.now(UTC))
+
     return plan.part(
         "mlflow",
         [sys.executable, *argv],
         env,
         ready=plan.answers("mlflow", "/health"),
         rank=1,
+        prepare=prepare,
     )
 
 

@@ -17,7 +17,7 @@ from annotation.web.app import mount_portal
 from annotation.web.portal import Portal
 from infra.policy_cache import PolicyCache
 from infra.settings import Settings
-from infra.web import batches, catalogue, feedback_api, models, policy_api, start
+from infra.web import batches, catalogue, feedback_api, hooks, models, policy_api, start
 from infra.web.counts import read_counts
 from infra.web.keys import ApiKeys
 from infra.web.limits import BodyLimit
@@ -62,6 +62,7 @@ def create_app(
     app.include_router(policy_api.router(stack, keys))
     app.include_router(feedback_api.router(settings, keys))
     app.include_router(batches.router(settings, pages))
+    app.include_router(hooks.router(settings))
     if portal is not None:
         mount_portal(app, portal(stack))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

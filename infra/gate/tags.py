@@ -1,0 +1,94 @@
+"""What a reviewer reads on a version's own page in MLflow, made from the signed decision alone.
+
+The tags and the note are functions of the decision, so the gate can tell what is true from what is forged
+without knowing who writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from governance.decision import Decision, stamp
+
+__all__ = ["PREFIX", "is_ours", "true_tags", "version_note"]
+
+PREFIX: Final = "gov."
+_NOTE_LIMIT: Final = 4_900  # MLflow's column of a description holds 5000 characters
+
+
+def is_ours(key: str) -> bool:
+    """Whether a tag's name is one of ours, in any case."""
+    return str(key).strip().casefold().startswith(PREFIX)
+
+
+def true_tags(decision: Decision, digest: str, *, review: str | None) -> dict[str, str]:
+    """The short tags: verdict, policy, until when, the decision, and where the evidence is."""
+    tags = {
+        "gov.verdict": decision.verdict.value,
+        "gov.policy": decision.policy,
+        "gov.expires": stamp(decision.expires),
+        "gov.decision": digest,
+    }
+    if review:
+        tags["gov.review"] = f"{review}/{decision.model}/{decision.version}"
+    return tags
+
+
+def version_note(decision: Decision, *, review: str | None) -> str:
+    """The description in Markdown: verdict, what determined it, what it rests on.
+
+    Approvals change the envelope, not what was decided: the note stays the same.
+    """
+    aliases = ", ".join(f"`{alias}`" for alias in decision.aliases)
+    head = [
+        f"## {decision.verdict.value} for {aliases} until {stamp(decision.expires)}",
+        "",
+        "| rule | direction | verdict | violations | at most | limit | evidence |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    policies = ", ".join(f"{policy['id']} {policy['version']}" for policy in decision.policies)
+    need = "; ".join(
+        f"{approval.threshold} of {' or '.join(sorted(approval.roles))}" for approval in decision.approvals
+    )
+    tail = [
+        "",
+        *(["**A demonstration on simulated evidence.**", ""] if decision.demonstration else []),
+        *([f"Approvals asked for: {need}.", ""] if need else []),
+        f"Policy: {policies}. Release: `{decision.release or 'not known'}`.",
+        f"Audit `{decision.audit}`.",
+        *(["", f"[Evidence, approvals and history]({review}/{decision.model}/{decision.version})"] if review else []),
+        "",
+    ]  # fmt: skip
+    return "\n".join([*_fitting(_rows(decision), head, tail), *tail])
+
+
+def _rows(decision: Decision) -> list[str]:
+    ordered = sorted(
+        decision.findings, key=lambda row: (row["verdict"] == "PASS", row["rule"], row["direction"])
+    )
+    return [
+        f"| {row['rule']} | {row['direction']} | {row['verdict']} | {_count(row['violations'])} of "
+        f"{_count(row['families'])} | {_rate(row['high'])} | {_rate(row['limit'])} | {row['grade']} |"
+        for row in ordered
+    ]
+
+
+def _fitting(rows: list[str], head: list[str], tail: list[str]) -> Iterable[str]:
+    """The head and as many rows, failed ones first, as the column holds."""
+    room = _NOTE_LIMIT - sum(len(line) + 1 for line in (*head, *tail)) - 60
+    kept: list[str] = []
+    for row in rows:
+        room -= len(row) + 1
+        if room < 0:
+            return [*head, *kept, f"| and {len(rows) - len(kept)} more | | | | | | |"]
+        kept.append(row)
+    return [*head, *kept]
+
+
+def _count(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _rate(value: object) -> str:
+    return f"{value:.1%}" if isinstance(value, float) else "-"
