@@ -67,22 +67,7 @@ def up(
     finally:
         sys.stderr.write("stopping …\n")
         stack.stop()
-        # The folder is free; the supervisor itself may still be on its way out.
-    while isinstance(pid, int) and _is_alive(pid) and time.monotonic() < end:
-        time.sleep(0.05)
-    sys.stderr.write("stopped; no process is left\n")
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and waits to be collected does not."""
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return not Path("/proc").is_dir()
+        sys.stderr.write("stopped; no process is left\n")
 
 
 def down(home: Home = None) -> None:
@@ -106,7 +91,22 @@ def down(home: Home = None) -> None:
         if time.monotonic() > end:
             raise OutsideError(f"process {pid} has not stopped within {_STOP_SECONDS:.0f} s")
         time.sleep(0.1)
+    # The folder is free; the supervisor itself may still be on its way out.
+    while isinstance(pid, int) and _is_alive(pid) and time.monotonic() < end:
+        time.sleep(0.05)
     sys.stderr.write("stopped; no process is left\n")
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and waits to be collected does not."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return not Path("/proc").is_dir()
 
 
 def status(home: Home = None, as_json: Json = False) -> None:
