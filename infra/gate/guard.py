@@ -106,7 +106,11 @@ class Guard:
                 )
 
     def _upload(self) -> None:
-        self.served_write(_view_argument("artifact_path"))
+        path = _view_argument("artifact_path")
+        self.served_write(path)
+        asked: Any = request
+        # A slow upload may have begun before the version was registered.
+        asked.stream = _JudgedAgain(request.stream, lambda: self.served_write(path))
 
     def _delete(self) -> None:
         self.served_write(_view_argument("artifact_path"), deleting=True)
@@ -180,6 +184,21 @@ class Guard:
             reasons = [one.says() for one in carried(store.engine, standing.terms) if is_behind(one)]
             if reasons:
                 raise RefusedError(what, reasons)
+
+
+class _JudgedAgain:
+    """A body whose end is given out only after its place has been judged once more."""
+
+    def __init__(self, stream: Any, judge: Callable[[], None]) -> None:
+        self._stream = stream
+        self._judge = judge
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        data: bytes = self._stream.read(size)
+        if not data or size < 0:
+            self._judge()
+        return data
 
 
 @contextmanager

@@ -147,7 +147,7 @@ class Deployment:
             argv += ["--registry-store-uri", f"governed:{self.database}"]
             argv += ["--app-name", "bounds-gate-basic-auth" if self.shape.auth else "bounds-gate"]
         if self.shape.server == "gunicorn":
-            argv += ["--gunicorn-opts", "--log-level warning --timeout 120"]
+            argv += ["--gunicorn-opts", "--log-level warning --timeout 120 --threads 4"]
         if self.shape.prefix:
             argv += ["--static-prefix", "/ml"]
         if self.shape.workspaces:
