@@ -237,7 +237,7 @@ def note(platform: Platform, info: VersionInfo, row: ledger.Decision) -> None:
 
     envelope = row.envelope.encode()
     decision = Decision.from_statement(Statement.parse(Envelope.parse(envelope).payload))
-    review = platform.settings.gate.review
+    review = platform.settings.review_url
     registry = platform.registry()
     registry.tag_version(info.model, info.version, true_tags(decision, digest_bytes(envelope), review=review))
     registry.describe(info.model, info.version, version_note(decision, review=review))

@@ -105,7 +105,7 @@ class GateSettings(_Shape):
 
     ``folder`` is where terms are published (below the data folder by default), ``models`` are patterns of the
     names of governed models, and terms that are not renewed for ``terms_days`` shut the gate. Refusals and tags link
-    to ``review``/MODEL/VERSION where that is set.
+    to ``review``/MODEL/VERSION, by default the platform's own pages.
     """
 
     folder: Path | None = None
@@ -191,6 +191,11 @@ class Settings(_Shape):
     def gate_folder(self) -> Path:
         """Where the gates of the registries read their terms."""
         return self.gate.folder or self.home / "gate"
+
+    @property
+    def review_url(self) -> str | None:
+        """Address below which the pages of model versions lie: evidence, approvals, history."""
+        return self.gate.review or (f"{self.web_url.rstrip('/')}/models" if self.web_url else None)
 
     @property
     def gate_webhooks(self) -> dict[str, dict[str, Any]]:

@@ -62,7 +62,7 @@ def publish_terms(settings: Settings, db: Database, *, policy: EffectivePolicy, 
         revoked=tuple(revoked),
         decisions=index,
         webhooks=settings.gate_webhooks,
-        review=settings.gate.review,
+        review=settings.review_url,
         issued=now,
         expires=now + timedelta(days=1),
     )
