@@ -142,6 +142,7 @@ def train(
     seed: int,
     annotators: Collection[str] | None = None,
     regularisation: float = 1.0,
+    least: int = _LEAST_PAIRS,
 ) -> Weights:
     """Learn a preference from a release; the same release and seed give the same weights.
 
@@ -150,18 +151,19 @@ def train(
         seed: Kept with the weights; the fit itself draws nothing.
         annotators: Learn from these people only (the overfitted candidate: from one).
         regularisation: Strength of the L2 penalty; close to 0 follows the data to the letter.
+        least: With fewer preferences nothing is learned.
 
     Raises:
-        InputError: Fewer than ten preferences.
+        InputError: Fewer than ``least`` preferences.
     """
     pairs, texts = pairs_of(tables, annotators=annotators, splits={TRAIN})
-    if len(pairs) < _LEAST_PAIRS:
+    if len(pairs) < least:
         raise InputError(
             "too few preferences to learn from",
             file="release",
             field="pairs",
             value=len(pairs),
-            expected=f"at least {_LEAST_PAIRS}",
+            expected=f"at least {least}",
         )
     pairs = sorted(pairs, key=lambda pair: (pair.prompt, pair.chosen, pair.rejected, pair.strength))
     inverse = _inverse_frequencies(texts)

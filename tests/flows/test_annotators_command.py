@@ -117,6 +117,7 @@ def test_an_export_has_no_names_and_no_own_words_and_is_private(home, tmp_path):
 def test_collect_takes_each_judgement_of_the_portal_once(tmp_path):
     from flows.collect import pull
     from flows.wiring import open_platform
+    from infra.portal_source import PortalSource
 
     ensure_secrets(tmp_path, ["main"])
     (tmp_path / "settings.toml").write_text("")
@@ -127,7 +128,7 @@ def test_collect_takes_each_judgement_of_the_portal_once(tmp_path):
         for _ in range(3):
             browser.get("/portal/work")
             browser.post(f"/portal/work/{browser.presentation}", {"choice": "first_better"})
-        [source] = platform.sources("main")
+        [source] = [each for each in platform.sources("main") if isinstance(each, PortalSource)]
         assert (source.name, pull.fn(platform, source), pull.fn(platform, source)) == ("portal", 3, 0)
         profiles = platform.profiles("main")
         assert {row["annotator"] for row in profiles} == {"a-0001"}
