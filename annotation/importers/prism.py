@@ -225,7 +225,10 @@ def _utterance(
     conversation = text_of(row, "conversation_id")
     if conversation not in heard:
         raise RowError(f"{conversation} is not among the conversations imported")
-    place = (conversation, row.get("turn"), row.get("within_turn_id"))
+    for field in ("turn", "within_turn_id"):
+        if type(row.get(field)) is not int:
+            raise RowError(f"{field} is not a whole number: {row.get(field)!r}")
+    place = (conversation, row["turn"], row["within_turn_id"])
     said = heard[conversation].get(place[1:])
     if said is None:
         raise RowError(f"{conversation} has no answer {place[2]} in turn {place[1]}")

@@ -226,7 +226,7 @@ def test_the_pairs_file_of_a_release_is_read_as_it_is_written():
         cast("pl.DataFrame", pl.from_arrow(tables[name])) for name in ("judgements", "items")
     )
     splits = {row: "train" if number % 5 else "test" for number, row in enumerate(items["item"])}
-    written = preference_pairs(judgements, items, splits).table
+    written = preference_pairs(judgements, items, splits).frame.to_arrow()
     everything, _ = pairs_of({"pairs": written})
     assert everything == pairs_of(tables)[0]
     learned = learn({"pairs": written}, "bounded", seed=1)

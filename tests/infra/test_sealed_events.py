@@ -42,14 +42,23 @@ def everything(folder: Path) -> bytes:
 
 def test_what_was_said_and_by_whom_stands_in_no_object(db: Database, tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "o")
-    write(store, db, tmp_path, of("ada", "r1", CANARY), of("ben", "r2", "other"))
+    write(
+        store,
+        db,
+        tmp_path,
+        of("annotator-ada", "reference-0001", CANARY),
+        of("annotator-ben", "reference-0002", "another answer"),
+    )
     stored = everything(tmp_path / "o")
     assert stored
-    for word in (CANARY, "ada", "r1", "other"):
+    for word in (CANARY, "annotator-ada", "reference-0001", "another answer"):
         assert word.encode() not in stored
     read = {e.ref: e for e in events.read_events(store, db, keys=keys_in(tmp_path))}
-    assert (read["r1"].raw, read["r1"].annotator) == ({"answer": CANARY}, "ada")
-    assert collected.annotator_events(db, "main", "ada") == 1
+    assert (read["reference-0001"].raw, read["reference-0001"].annotator) == (
+        {"answer": CANARY},
+        "annotator-ada",
+    )
+    assert collected.annotator_events(db, "main", "annotator-ada") == 1
 
 
 def test_the_same_events_are_the_same_object_and_another_folder_gives_the_same_digest(

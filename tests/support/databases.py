@@ -49,6 +49,7 @@ def db(request, tmp_path):
         # Without the checks of references the order does not matter; much quicker than TRUNCATE on small tables.
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("; ".join(f"DELETE FROM {name}" for name in METADATA.tables)))
+        connection.execute(text("INSERT INTO log_head (id, size) VALUES (1, 0)"))
     yield database
 
 
