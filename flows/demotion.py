@@ -138,6 +138,8 @@ def _demote(platform: Platform, registry: Registry, swept: Swept, audit: Audit) 
         reasons=swept.reasons,
     )
     ledger.record_promotion(platform.db, demotion)
+    # The gate lets go of a holder only when the terms it reads would refuse it.
+    platform.publish(clock())
     if successor is None:
         registry.delete_alias(model, alias)
     else:
