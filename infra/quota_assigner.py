@@ -31,13 +31,11 @@ from annotation.assignment import (
     choose,
     due_role,
 )
-from annotation.labelling import page_digest
-from annotation.presentations import FIRST_PORTAL_SLOT, presentation_id
-from annotation.records import Source
+from annotation.presentations import FIRST_PORTAL_SLOT
 from governance.errors import InputError
 from infra.catalogue import Presentation
 from infra.database import Database
-from infra.reservations import HOLD, PlainAssigner
+from infra.reservations import HOLD, PlainAssigner, portal_presentation
 from infra.settings import SiteSettings
 from infra.tables import (
     ITEM_ROLES,
@@ -280,19 +278,10 @@ class QuotaAssigner(PlainAssigner):
         here = (PRESENTATIONS.c.site == self._site.id) & (PRESENTATIONS.c.item == item["item"])
         last = connection.execute(select(func.max(PRESENTATIONS.c.slot)).where(here)).scalar_one()
         slot = max(FIRST_PORTAL_SLOT - 1, -1 if last is None else int(last)) + 1
-        return Presentation(
-            presentation=presentation_id(self._site.id, item["item"], slot),
-            site=self._site.id,
-            item=item["item"],
-            item_digest=item["digest"],
-            slot=slot,
-            shown=tuple(order),
-            config_digest=page_digest(kind),
-            policy_digest=policy,
-            consent=consent,
-            created_at=now,
-            source=str(Source.PORTAL),
-        ), turn
+        shown = portal_presentation(
+            self._site.id, item, slot, order, kind=kind, policy=policy, consent=consent, now=now
+        )
+        return shown, turn
 
     def achieved(self, now: datetime) -> tuple[Achieved, ...]:
         """Achieved against target, cell by cell."""

@@ -25,7 +25,16 @@ from infra.database import Database
 from infra.settings import SiteSettings
 from infra.tables import ANNOTATORS, ITEMS, PORTAL_DRAFTS, PORTAL_ITEMS, PRESENTATIONS, RESERVATIONS
 
-__all__ = ["COLLECTION", "HOLD", "PlainAssigner", "add_portal_items", "extend", "is_serving", "mark_done"]
+__all__ = [
+    "COLLECTION",
+    "HOLD",
+    "PlainAssigner",
+    "add_portal_items",
+    "extend",
+    "is_serving",
+    "mark_done",
+    "portal_presentation",
+]
 
 COLLECTION: Final = "collection"
 """The consent purpose without which nobody is shown anything."""
@@ -67,6 +76,33 @@ def mark_done(connection: Connection, presentation: str) -> None:
     """The presentation was answered."""
     here = RESERVATIONS.c.presentation == presentation
     connection.execute(update(RESERVATIONS).where(here).values(state="done"))
+
+
+def portal_presentation(
+    site: str,
+    item: Mapping[str, Any],
+    slot: int,
+    order: Sequence[str],
+    *,
+    kind: str,
+    policy: str | None,
+    consent: str,
+    now: datetime,
+) -> Presentation:
+    """The row that says what a person at the portal is shown: an item, its slot, and the order of its answers."""
+    return Presentation(
+        presentation=presentation_id(site, item["item"], slot),
+        site=site,
+        item=item["item"],
+        item_digest=item["digest"],
+        slot=slot,
+        shown=tuple(order),
+        config_digest=page_digest(kind),
+        policy_digest=policy,
+        consent=consent,
+        created_at=now,
+        source=str(Source.PORTAL),
+    )
 
 
 def extend(connection: Connection, presentation: str, *, until: datetime) -> bool:
@@ -220,18 +256,8 @@ class PlainAssigner:
             used=[row.shown for row in before if row.state in _COUNTING],
             seed=self._site.seed,
         )
-        return Presentation(
-            presentation=presentation_id(self._site.id, item["item"], slot),
-            site=self._site.id,
-            item=item["item"],
-            item_digest=item["digest"],
-            slot=slot,
-            shown=tuple(order),
-            config_digest=page_digest(kind),
-            policy_digest=policy,
-            consent=consent,
-            created_at=now,
-            source=str(Source.PORTAL),
+        return portal_presentation(
+            self._site.id, item, slot, order, kind=kind, policy=policy, consent=consent, now=now
         )
 
     def _draw(self, item: str, annotator: str) -> bytes:
