@@ -190,7 +190,7 @@ def _history(row: Mapping[str, Any]) -> list[tuple[int, tuple[str, list[Mapping[
     answered: dict[int, list[Mapping[str, Any]]] = {}
     for entry in map(_object, history):
         turn, role = entry.get("turn"), entry.get("role")
-        if type(turn) is not int or role not in _ROLES:
+        if type(turn) is not int or not isinstance(role, str) or role not in _ROLES:
             raise RowError("a message without a turn, or of a role other than user and model")
         if role == "user":
             if turn in asked:

@@ -38,6 +38,7 @@ from infra.ranker import NO_ANSWER, Bound, Manner, StoredAnswer, StoredRanker, W
 from infra.ranker_text import agreement, prompt_key, refuses, traits
 from infra.ranker_training import Pair, busiest, pairs_of, preference_accuracy, train
 from tests.support.demo_release import release
+from tests.support.mlflow_store import mlflow_in
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RELEASE = "sha256:" + "1" * 64
@@ -383,10 +384,8 @@ def test_mlflow_serves_the_candidates(weights: Weights, tmp_path: Path, monkeypa
     import pandas as pd
 
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-    mlflow.create_experiment("bounds/candidates", artifact_location=(tmp_path / "artifacts").as_uri())
-    try:
+    with mlflow_in(tmp_path):
+        mlflow.create_experiment("bounds/candidates", artifact_location=(tmp_path / "artifacts").as_uri())
         ranker = candidate(weights, "unbounded")
         version = log_candidate(ranker, registered_model="demo", release_digest=RELEASE)
         again = log_candidate(ranker, registered_model="demo", release_digest=RELEASE)
@@ -410,5 +409,3 @@ def test_mlflow_serves_the_candidates(weights: Weights, tmp_path: Path, monkeypa
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/demo/{version}"))
         assert load(folder / "data" / "ranker").digest == ranker.digest
         assert not list(folder.rglob("*.pkl"))
-    finally:
-        mlflow.set_tracking_uri(before)

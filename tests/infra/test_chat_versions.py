@@ -9,6 +9,7 @@ import pytest
 from governance.audit.probes import Expectation, Probe, Turn
 from governance.audit.responses import Persona, Request
 from infra.subjects import PyfuncSubject
+from tests.support.mlflow_store import mlflow_in
 
 SOURCES = {
     "ChatModel": """
@@ -45,14 +46,11 @@ def model(request, tmp_path_factory):
     import mlflow
 
     folder = tmp_path_factory.mktemp(request.param)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     (folder / "code.py").write_text(SOURCES[request.param])
-    with warnings.catch_warnings():
+    with mlflow_in(folder), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mlflow.pyfunc.save_model(folder / "model", python_model=str(folder / "code.py"), pip_requirements=[])
         yield PyfuncSubject(str(folder / "model"), digest="sha256:" + "1" * 64)
-    mlflow.set_tracking_uri(before)
 
 
 def asking(*texts, **persona):
