@@ -12,12 +12,13 @@ go. What is derived from entries can be made again from them, and ``bounds verif
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from governance.errors import InputError, OutsideError
 from governance.log.entry import Entry, EntryError, Kind, identity
@@ -46,6 +47,10 @@ __all__ = [
 
 _PAGE: Final = 5_000
 _FIND_MANY: Final = 500
+# One parameter instead of hundreds, which took a third of a batch.
+_FIND_SQLITE: Final = text(
+    "SELECT identity, position FROM log_entries WHERE identity IN (SELECT value FROM json_each(:names))"
+)
 
 
 def append(db: Database, kind: Kind, body: Mapping[str, Any], now: datetime) -> int:
@@ -68,20 +73,19 @@ def append_within(
 ) -> list[int]:
     """:func:`append_all` as the last part of the caller's transaction."""
     try:
-        made = [
-            (kind.value, Entry(kind=kind, at=now, body=body).to_bytes(), identity(kind, body))
-            for kind, body in acts
-        ]
+        made = [(kind.value, *Entry(kind=kind, at=now, body=body).named()) for kind, body in acts]
     except EntryError as error:
         raise InputError(f"this may not stand in the log: {error}") from error
     if not made:
         return []
     names = [name for _, _, name in made]
+    seen = connection.execute(select(LOG_HEAD.c.size)).scalar_one()
     places = _known(connection, names)
     if len(places) == len(set(names)):
         return [places[name] for name in names]
     head = connection.execute(select(LOG_HEAD.c.size).with_for_update()).scalar_one()
-    places = _known(connection, names)  # again, now that nobody else appends
+    if head != seen:
+        places = _known(connection, names)  # somebody appended meanwhile; now nobody can
     rows: list[dict[str, Any]] = []
     for kind, data, name in made:
         if name not in places:
@@ -95,12 +99,15 @@ def append_within(
 
 
 def _known(connection: Connection, names: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    table = LOG_ENTRIES.c
+    """Positions of the acts that stand in the log already."""
+    if connection.dialect.name == "sqlite":
+        found = connection.execute(_FIND_SQLITE, {"names": json.dumps(names)})
+        return {row.identity: row.position for row in found}
+    table, places = LOG_ENTRIES.c, dict[str, int]()
     for at in range(0, len(names), _FIND_MANY):
         part = select(table.identity, table.position).where(table.identity.in_(names[at : at + _FIND_MANY]))
-        found.update((row.identity, row.position) for row in connection.execute(part))
-    return found
+        places.update((row.identity, row.position) for row in connection.execute(part))
+    return places
 
 
 def _grow(connection: Connection, before: int, leaves: Sequence[bytes]) -> None:
@@ -137,15 +144,15 @@ def _leaves(connection: Connection, begin: int, end: int) -> list[bytes]:
     rows = connection.execute(
         select(table.entry).where(table.position >= begin, table.position < end).order_by(table.position)
     )
-    return [leaf_hash(text.encode()) for text in rows.scalars()]
+    return [leaf_hash(entry.encode()) for entry in rows.scalars()]
 
 
 def _stored(connection: Connection, level: int, position: int) -> list[bytes]:
     table = LOG_TILES.c
-    text = connection.execute(
+    stored = connection.execute(
         select(table.hashes).where(table.level == level, table.position == position)
     ).scalar()
-    return [] if text is None else hashes_of(base64.b64decode(text))
+    return [] if stored is None else hashes_of(base64.b64decode(stored))
 
 
 def _encode(hashes: Iterable[bytes]) -> str:

@@ -2,22 +2,30 @@
 
 What is read is given as a function from names to bytes; nothing here touches a disk. A fault names the file and the
 entry, so that whoever keeps the log knows what was changed. See :mod:`governance.log.record` for what entries say.
+
+The log is read once, bundle by bundle. What is kept is 16 bytes an entry (to find acts that stand twice) and 64 bytes a
+bundle, so that time grows with the log and memory hardly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from governance.log.entry import Entry, EntryError, identity
+import numpy as np
+
+from governance.log.entry import EntryError, read_entry
 from governance.log.merkle import EMPTY_ROOT, Frontier, fold, leaf_hash
 from governance.log.note import Checkpoint, NoteError, Verifier, open_checkpoint
-from governance.log.tiles import Tile, hashes_of, tiles_of, unbundle
+from governance.log.reread import Entries
+from governance.log.tiles import WIDTH, Tile, hashes_of, tiles_of, unbundle
 
 __all__ = ["Check", "LogFiles", "check_log"]
 
 Reader = Callable[[str], bytes | None]
 _SHOWN_FAULTS = 50
+_TILE_LEVEL = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +41,11 @@ class Check:
 
 @dataclass(slots=True, kw_only=True)
 class LogFiles:
-    """What came out of the files: the checks, and the entries as far as they could be read."""
+    """What came out of the files: the checks, and a way to the entries as far as they could be read."""
 
     checks: list[Check] = field(default_factory=list)
     checkpoint: Checkpoint | None = None
-    entries: list[Entry | None] = field(default_factory=list)
+    entries: Entries = field(default_factory=Entries)
 
     def __bool__(self) -> bool:
         return bool(self.checks) and all(self.checks)
@@ -86,71 +94,124 @@ def check_log(
             *(f"{name}: not part of a log of {point.size} entries" for name in sorted(set(names) - expected)),
         ],
     )
-    leaves = _check_entries(found, read, [tile for tile in tiles if not tile.level])
-    _check_upper(found, read, [tile for tile in tiles if tile.level])
-    _check_roots(found, point, leaves, earlier, log)
-    _check_meaning(found)
+    found.entries = Entries(read=read)
+    before, faults = _earlier(point, earlier, log)
+    pass_ = _Pass(found=found, read=read, before=before)
+    for tile in tiles:
+        if not tile.level:
+            pass_.take(tile)
+    found.add(f"{pass_.edge.size} entries, each in its one form and with its hash", pass_.faults)
+    _check_upper(found, read, [tile for tile in tiles if tile.level], pass_.roots)
+    root = pass_.edge.root()
+    wrong = f"checkpoint: root {point.root.hex()}, entries give {root.hex()}"
+    found.add("root of the checkpoint is the root of the entries", [] if root == point.root else [wrong])
+    if earlier:
+        found.add(f"begins with {len(earlier)} earlier checkpoints", [*faults, *pass_.forks])
+    found.add("no act stands twice", _repeated(pass_.names))
     return found
 
 
-def _check_entries(found: LogFiles, read: Reader, tiles: Sequence[Tile]) -> list[bytes]:
-    """Leaf hashes of the entries; the entries go into ``found``."""
-    faults: list[str] = []
-    leaves: list[bytes] = []
-    for tile in tiles:
-        first = tile.index * 256
+@dataclass(slots=True, kw_only=True)
+class _Pass:
+    """One way through the bundles, lowest position first.
+
+    Attributes:
+        before: Roots signed earlier, by size.
+        names: 16 bytes an entry that say which act it is; those of what is no entry equal no other.
+        roots: The root of each full tile of leaves, as the tile's own hashes give it; None where they give none.
+    """
+
+    found: LogFiles
+    read: Reader
+    before: Mapping[int, Sequence[Checkpoint]]
+    edge: Frontier = field(default_factory=Frontier)
+    names: bytearray = field(default_factory=bytearray)
+    roots: list[bytes | None] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    forks: list[str] = field(default_factory=list)
+
+    def take(self, tile: Tile) -> None:
+        """Judge one bundle and the tile of its leaf hashes."""
+        first, path = tile.index * WIDTH, tile.entries_path()
+        data = self.read(path) or b""
+        self.found.entries.bundles.append((path, hashlib.sha256(data).digest(), tile.width))
+        entries, hashes = self._contents(tile, data)
+        leaves = []
+        for at in range(tile.width):
+            entry = entries[at] if at < len(entries) else b""
+            leaves.append(leaf_hash(entry))
+            if at >= len(hashes) or hashes[at] != leaves[at]:
+                self.faults.append(f"entry {first + at}: {path} does not hold what {tile.path()} hashes")
+            try:
+                self.names += bytes.fromhex(read_entry(entry)[1])
+            except EntryError as error:
+                self.found.entries.broken.add(first + at)
+                self.names += b"\xff" * 8 + (first + at).to_bytes(8, "big")
+                self.faults.append(f"entry {first + at}: {error}")
+        root = fold(leaves) if tile.width == WIDTH else None
+        if tile.width == WIDTH:
+            self.roots.append(root if leaves == hashes else _root(hashes))
+        self._grow(leaves, root)
+
+    def _contents(self, tile: Tile, data: bytes) -> tuple[list[bytes], list[bytes]]:
         try:
-            entries = unbundle(read(tile.entries_path()) or b"")
-            hashes = hashes_of(read(tile.path()) or b"")
+            entries, hashes = unbundle(data), hashes_of(self.read(tile.path()) or b"")
         except ValueError as error:
-            faults.append(f"{tile.entries_path()} or {tile.path()}: {error}")
+            self.faults.append(f"{tile.entries_path()} or {tile.path()}: {error}")
             entries, hashes = [], []
         if len(entries) != tile.width or len(hashes) != tile.width:
-            faults.append(
+            self.faults.append(
                 f"{tile.entries_path()}: {len(entries)} entries and {len(hashes)} hashes, {tile.width} expected"
             )
-        for at in range(tile.width):
-            data = entries[at] if at < len(entries) else b""
-            leaf = leaf_hash(data)
-            leaves.append(leaf)
-            if at >= len(hashes) or hashes[at] != leaf:
-                faults.append(
-                    f"entry {first + at}: {tile.entries_path()} does not hold what {tile.path()} hashes"
-                )
-            try:
-                found.entries.append(Entry.parse(data))
-            except EntryError as error:
-                found.entries.append(None)
-                faults.append(f"entry {first + at}: {error}")
-    found.add(f"{len(leaves)} entries, each in its one form and with its hash", faults)
-    return leaves
+        return entries, hashes
+
+    def _grow(self, leaves: Sequence[bytes], root: bytes | None) -> None:
+        begin = self.edge.size
+        if root is not None and not any(begin < size <= begin + WIDTH for size in self.before):
+            self.edge.add(root, _TILE_LEVEL)
+            return
+        for leaf in leaves:
+            self.edge.add(leaf)
+            self.forks.extend(
+                f"the log was forked: its first {old.size} entries are not those signed earlier"
+                for old in self.before.get(self.edge.size, ())
+                if old.root != self.edge.root()
+            )
 
 
-def _check_upper(found: LogFiles, read: Reader, tiles: Sequence[Tile]) -> None:
-    faults = []
+def _root(hashes: Sequence[bytes]) -> bytes | None:
+    return fold(hashes) if len(hashes) == WIDTH else None
+
+
+def _check_upper(found: LogFiles, read: Reader, tiles: Sequence[Tile], below: Sequence[bytes | None]) -> None:
+    """Hold each tile above the leaves to the roots of the tiles under it, level by level."""
+    faults: list[str] = []
+    level = 1
+    above: list[bytes | None] = []
     for tile in tiles:
+        if tile.level != level:
+            level, below, above = tile.level, above, []
         try:
             hashes = hashes_of(read(tile.path()) or b"")
         except ValueError as error:
             faults.append(f"{tile.path()}: {error}")
-            continue
-        if len(hashes) != tile.width:
+            hashes = []
+        if hashes and len(hashes) != tile.width:
             faults.append(f"{tile.path()}: {len(hashes)} hashes, {tile.width} expected")
         for at, each in enumerate(hashes[: tile.width]):
-            below = Tile(tile.level - 1, tile.index * 256 + at, 256).path()
-            try:
-                is_right = fold(hashes_of(read(below) or b"")) == each
-            except ValueError:
-                is_right = False
-            if not is_right:
-                faults.append(f"{tile.path()}: hash {at} is not the root of {below}")
+            if below[tile.index * WIDTH + at] != each:
+                under = Tile(tile.level - 1, tile.index * WIDTH + at, WIDTH).path()
+                faults.append(f"{tile.path()}: hash {at} is not the root of {under}")
+        if tile.width == WIDTH:
+            above.append(_root(hashes))
     if tiles:
         found.add(f"{len(tiles)} tiles above, each hash the root of the tile below", faults)
 
 
-def _check_roots(
-    found: LogFiles, point: Checkpoint, leaves: Sequence[bytes], earlier: Sequence[bytes], log: Verifier
-) -> None:
+def _earlier(
+    point: Checkpoint, earlier: Sequence[bytes], log: Verifier
+) -> tuple[dict[int, list[Checkpoint]], list[str]]:
+    """Checkpoints that the reader kept, by their size, and what is wrong with them already."""
     before: dict[int, list[Checkpoint]] = {}
     faults = []
     for number, data in enumerate(earlier, start=1):
@@ -164,34 +225,22 @@ def _check_roots(
                 f"the log was set back: {old.size} entries were signed earlier, there are {point.size} now"
             )
         before.setdefault(old.size, []).append(old)
-    edge = Frontier()
     if any(old.root != EMPTY_ROOT for old in before.get(0, ())):
         faults.append("an earlier checkpoint of an empty log has a root that is not that of an empty log")
-    for leaf in leaves:
-        edge.add(leaf)
-        faults.extend(
-            f"the log was forked: its first {old.size} entries are not those signed earlier"
-            for old in before.get(edge.size, ())
-            if old.root != edge.root()
-        )
-    wrong = (
-        []
-        if edge.root() == point.root
-        else [f"checkpoint: root {point.root.hex()}, entries give {edge.root().hex()}"]
-    )
-    found.add("root of the checkpoint is the root of the entries", wrong)
-    if earlier:
-        found.add(f"begins with {len(earlier)} earlier checkpoints", faults)
+    return before, faults
 
 
-def _check_meaning(found: LogFiles) -> None:
-    first: dict[str, int] = {}
-    faults = []
-    for position, entry in enumerate(found.entries):
-        if entry is None:
-            continue
-        name = identity(entry.kind, entry.body)
-        if name in first:
-            faults.append(f"entry {position}: repeats entry {first[name]}")
-        first.setdefault(name, position)
-    found.add("no act stands twice", faults)
+def _repeated(names: bytearray) -> Iterator[str]:
+    """Entries that say what another one said before them, in the order of their acts' names."""
+    if not names:
+        return
+    halves = np.frombuffer(bytes(names), dtype=">u8").reshape(-1, 2)
+    order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: equal acts stay in the order of the log
+    ordered = halves[order]
+    same = np.flatnonzero((ordered[1:] == ordered[:-1]).all(axis=1)) + 1
+    first, last = 0, -1
+    for at in same.tolist():
+        if at != last + 1:
+            first = int(order[at - 1])
+        last = at
+        yield f"entry {int(order[at])}: repeats entry {first}"

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from governance.log.merkle import leaf_hash
 
-__all__ = ["Entry", "EntryError", "Kind", "check_body", "commitment", "identity"]
+__all__ = ["Entry", "EntryError", "Kind", "check_body", "commitment", "identity", "read_entry"]
 
 FORMAT: Final = "bounds-log/1"
 LARGEST_BODY: Final = 16_000
@@ -28,6 +29,7 @@ _MOST_FIELDS: Final = 40
 _LARGEST_INTEGER: Final = 2**53 - 1
 _SALT_BYTES: Final = 16
 _ADDRESS: Final = re.compile(r"\S@\S+\.\S")
+_ENCODE: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _FIELD: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
@@ -73,18 +75,33 @@ def check_body(body: Mapping[str, Any]) -> None:
     if not 1 <= len(body) <= _MOST_FIELDS:
         raise EntryError(f"a body has 1 to {_MOST_FIELDS} fields, got {len(body)}")
     for name, value in body.items():
-        if not isinstance(name, str) or not _FIELD.fullmatch(name):
+        if not isinstance(name, str) or not _is_field(name):
             raise EntryError(f"not a name of a field: {name!r}")
-        values = value if isinstance(value, (list, tuple)) else [value]
-        for each in values:
-            if each is not None and not isinstance(each, (str, bool, int)):
-                raise EntryError(f"{name}: texts, whole numbers, true, false and null only")
-            if isinstance(each, int) and abs(each) > _LARGEST_INTEGER:
-                raise EntryError(f"{name}: a whole number beyond 2^53 has no one form")
-            if isinstance(each, str) and (
-                len(each) > _LONGEST_TEXT or not each.isprintable() or _ADDRESS.search(each)
-            ):
-                raise EntryError(f"{name}: a text of the log is short, on one line and without addresses")
+        if isinstance(value, (list, tuple)):
+            for each in value:
+                _check_value(name, each)
+        else:
+            _check_value(name, value)
+
+
+@lru_cache(maxsize=1024)
+def _is_field(name: str) -> bool:
+    return _FIELD.fullmatch(name) is not None
+
+
+def _check_value(name: str, value: object) -> None:
+    if isinstance(value, str):
+        if (
+            len(value) > _LONGEST_TEXT
+            or not value.isprintable()
+            or ("@" in value and _ADDRESS.search(value) is not None)
+        ):
+            raise EntryError(f"{name}: a text of the log is short, on one line and without addresses")
+    elif isinstance(value, int):  # true and false among them
+        if abs(value) > _LARGEST_INTEGER:
+            raise EntryError(f"{name}: a whole number beyond 2^53 has no one form")
+    elif value is not None:
+        raise EntryError(f"{name}: texts, whole numbers, true, false and null only")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,16 +118,20 @@ class Entry:
         Raises:
             EntryError: The body may not stand in the log.
         """
+        return self.named()[0]
+
+    def named(self) -> tuple[bytes, str]:
+        """The canonical bytes, and the :func:`identity` of the act.
+
+        Raises:
+            EntryError: The body may not stand in the log.
+        """
         check_body(self.body)
-        data = b'{"at":"%b","body":%b,"format":"%b","kind":"%b"}' % (
-            _stamp(self.at).encode(),
-            _encoded(self.body),
-            FORMAT.encode(),
-            self.kind.value.encode(),
-        )
+        encoded = _encoded(self.body)
+        data = _framed(self.kind, _stamp(self.at), encoded)
         if len(data) > LARGEST_BODY:
             raise EntryError(f"an entry of {len(data)} bytes; {LARGEST_BODY} is the most")
-        return data
+        return data, _name(self.kind, encoded)
 
     def leaf(self) -> bytes:
         """Leaf hash of the entry."""
@@ -123,25 +144,46 @@ class Entry:
         Raises:
             EntryError: They are not the canonical bytes of one.
         """
-        try:
-            value = json.loads(data)
-            found = cls(
-                kind=Kind(value["kind"]),
-                at=datetime.fromisoformat(value["at"]).astimezone(UTC),
-                body=value["body"],
-            )
-            if not isinstance(found.body, dict) or found.to_bytes() != data:
-                raise EntryError("not the canonical bytes of an entry")
-        except EntryError:
-            raise
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise EntryError(f"not an entry: {error}") from error
-        return found
+        return read_entry(data)[0]
+
+
+def read_entry(data: bytes) -> tuple[Entry, str]:
+    """The entry in these bytes, and the :func:`identity` of its act; the body is encoded once for both.
+
+    Raises:
+        EntryError: They are not the canonical bytes of an entry.
+    """
+    try:
+        value = json.loads(data.decode())
+        found = Entry(kind=Kind(value["kind"]), at=datetime.fromisoformat(value["at"]), body=value["body"])
+        if not isinstance(found.body, dict) or found.at.utcoffset() is None:
+            raise EntryError("not the canonical bytes of an entry")
+        again, name = found.named()
+    except EntryError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        raise EntryError(f"not an entry: {error}") from error
+    if again != data:
+        raise EntryError("not the canonical bytes of an entry")
+    return found, name
 
 
 def identity(kind: Kind, body: Mapping[str, Any]) -> str:
     """32 hex characters of a checked body: by these the log knows that it already holds this act."""
-    return hashlib.sha256(kind.value.encode() + b"\x00" + _encoded(body)).hexdigest()[:32]
+    return _name(kind, _encoded(body))
+
+
+def _name(kind: Kind, encoded: bytes) -> str:
+    return hashlib.sha256(kind.value.encode() + b"\x00" + encoded).hexdigest()[:32]
+
+
+def _framed(kind: Kind, stamp: str, encoded: bytes) -> bytes:
+    return b'{"at":"%b","body":%b,"format":"%b","kind":"%b"}' % (
+        stamp.encode(),
+        encoded,
+        FORMAT.encode(),
+        kind.value.encode(),
+    )
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
@@ -150,10 +192,10 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
     With names in ASCII, printable texts and integers below 2^53, which is all that :func:`check_body` lets through,
     sorted compact JSON is the canonical form.
     """
-    return json.dumps(dict(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODE(dict(body)).encode()
 
 
 def _stamp(at: datetime) -> str:
     if at.tzinfo is None:
         raise EntryError("a time needs an offset")
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"

@@ -64,14 +64,16 @@ class Frontier:
         self.size = 0
         self._stack: list[bytes] = []
 
-    def add(self, leaf: bytes) -> None:
-        """Append one leaf hash."""
-        self.size += 1
-        at = self.size
+    def add(self, root: bytes, level: int = 0) -> None:
+        """Append a leaf hash, or the root of a complete subtree of 2^level leaves where such a one may begin."""
+        if self.size & ((1 << level) - 1):
+            raise ValueError(f"no complete subtree of {1 << level} leaves begins at {self.size}")
+        self.size += 1 << level
+        at = self.size >> level
         while not at & 1:
-            leaf = node_hash(self._stack.pop(), leaf)
+            root = node_hash(self._stack.pop(), root)
             at >>= 1
-        self._stack.append(leaf)
+        self._stack.append(root)
 
     def root(self) -> bytes:
         """Root of the tree as it is."""

@@ -8,7 +8,7 @@ cannot be judged later is said in :data:`NOT_JUDGED`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 from governance.digest import digest_bytes
 from governance.log.check import LogFiles
 from governance.log.entry import Entry, Kind
+from governance.log.reread import Entries
 from governance.promotion import AUDITOR, Decision, verify_decision
 from governance.provenance import Envelope, EnvelopeError, Statement
 from governance.trust import TrustVersion, open_chain, open_revocation
@@ -53,8 +54,7 @@ def check_record(found: LogFiles, objects: Objects, *, trust: bytes, pinned: str
         pinned: Digest of the trust version that the reader believes.
     """
     record = Record()
-    entries = [(at, entry) for at, entry in enumerate(found.entries) if entry is not None]
-    logged = [str(entry.body.get("digest")) for _, entry in entries if entry.kind is Kind.TRUST]
+    logged = [str(entry.body.get("digest")) for _, entry in found.entries.of([Kind.TRUST])]
     try:
         record.chain = open_chain(trust, pinned=pinned, at_least=logged[-1] if logged else None)
     except EnvelopeError as error:
@@ -65,12 +65,12 @@ def check_record(found: LogFiles, objects: Objects, *, trust: bytes, pinned: str
         f"trust: {len(record.chain)} versions from the pinned one on, each signed as the one before demands, each in the log",
         [f"trust.json: version {serial} is not in the log" for serial in unlogged],
     )
-    found.add(*_named_objects(entries, objects))
+    found.add(*_named_objects(found.entries, objects))
     counts = dict.fromkeys((Kind.DECISION, Kind.APPROVAL, Kind.PROMOTION, Kind.REVOCATION), 0)
     faults: list[str] = []
     serial = 0
     versions = {version.digest: version for version in record.chain}
-    for at, entry in entries:
+    for at, entry in found.entries.of([Kind.TRUST, *counts]):
         if entry.kind is Kind.TRUST and (version := versions.get(str(entry.body.get("digest")))):
             serial = version.serial
         if entry.kind in counts:
@@ -84,14 +84,14 @@ def check_record(found: LogFiles, objects: Objects, *, trust: bytes, pinned: str
     return record
 
 
-def _named_objects(entries: Iterable[tuple[int, Entry]], objects: Objects) -> tuple[str, list[str]]:
+def _named_objects(entries: Entries, objects: Objects) -> tuple[str, list[str]]:
     names = {
         Kind.POLICY: ("digest",), Kind.RELEASE: ("digest",), Kind.AUDIT: ("digest",), Kind.DECISION: ("digest",),
         Kind.APPROVAL: ("approval",), Kind.REVOCATION: ("revocation",),
     }  # fmt: skip
     faults, count = [], 0
-    for at, entry in entries:
-        for name in names.get(entry.kind, ()):
+    for at, entry in entries.of(names):
+        for name in names[entry.kind]:
             digest = str(entry.body.get(name))
             data = objects(digest)
             count += 1
