@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 export PYTHONDONTWRITEBYTECODE :=
 export UV_NO_PROGRESS := 1
+# Two processes, each with whole test files, in the order of the folders: most tests wait for servers.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test test-all bench lint docs fuzz lock system-packages clean
 
@@ -53,7 +55,7 @@ lint: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/lint-imports --no-cache
 
 test: setup system-packages lint ## everything CI runs
-	$(BIN)/python -m pytest -m "not slow" --durations=15 $(PYTEST)
+	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE) --hypothesis-profile=ci --durations=15 $(PYTEST)
 
 test-all: setup system-packages lint ## also the full matrices and the long faults
 	$(BIN)/python -m pytest --durations=30 $(PYTEST)

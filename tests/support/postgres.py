@@ -65,7 +65,7 @@ def postgres_server() -> Iterator[str]:
         yield f"postgresql+psycopg2://bounds:{password}@127.0.0.1:{port}"
     finally:
         if process is not None:
-            process.send_signal(2)  # fast shutdown
+            process.send_signal(3)  # at once: the folder goes too
             process.wait(timeout=20)
         shutil.rmtree(folder, ignore_errors=True)
 
