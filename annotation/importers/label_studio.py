@@ -10,7 +10,6 @@ INVARIANT: of whoever annotated only the numeric id is read, and it becomes a ps
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -22,8 +21,7 @@ from annotation.importers.rows import (
     FileJudgement,
     Import,
     RowError,
-    decode_text,
-    parse_json,
+    json_array,
     text_of,
     time_of,
 )
@@ -50,22 +48,7 @@ def read_label_studio(data: bytes, *, name: str, origin: str, mapping: ProfileMa
     Raises:
         InputError: The file is empty, not UTF-8, or not a JSON array of tasks.
     """
-    try:
-        tasks = parse_json(decode_text(data, name=name))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"not JSON: {error.msg}",
-            file=name,
-            line=error.lineno,
-            column=error.colno,
-            expected="a JSON array",
-        ) from error
-    except RecursionError as error:
-        raise InputError("JSON nested too deeply", file=name, expected="a JSON array of tasks") from error
-    if not isinstance(tasks, list):
-        raise InputError(
-            "not a JSON array", file=name, value=type(tasks).__name__, expected="an array of tasks"
-        )
+    tasks = json_array(data, name=name, of="tasks")
     if tasks and not any(isinstance(task, dict) and "annotations" in task for task in tasks):
         raise InputError(
             "no task has annotations", file=name, field="annotations", expected="the export format JSON"

@@ -25,13 +25,11 @@ from annotation.importers.rows import (
     Import,
     RowError,
     Rows,
-    decode_text,
-    parse_json,
+    json_array,
     require_columns,
     text_of,
 )
 from annotation.records import Outcome, make_item
-from governance.errors import InputError
 
 __all__ = ["ORIGIN", "read_pandalm"]
 
@@ -51,23 +49,7 @@ def read_pandalm(data: bytes, *, name: str) -> Import:
     Raises:
         InputError: The file is empty, not UTF-8, not a JSON array of objects, or has other columns.
     """
-    text = decode_text(data, name=name)
-    try:
-        rows = parse_json(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"not JSON: {error.msg}",
-            file=name,
-            line=error.lineno,
-            column=error.colno,
-            expected="a JSON array",
-        ) from error
-    except RecursionError as error:
-        raise InputError("JSON nested too deeply", file=name, expected="a JSON array of objects") from error
-    if not isinstance(rows, list):
-        raise InputError(
-            "not a JSON array", file=name, value=type(rows).__name__, expected="a JSON array of objects"
-        )
+    rows = json_array(data, name=name, of="objects")
     if rows:
         require_columns(rows, (*_COLUMNS, *_ANNOTATORS), name=name)
     found = Rows(origin=ORIGIN, file_name=name, data=data)

@@ -21,6 +21,7 @@ __all__ = [
     "RowError",
     "Rows",
     "decode_text",
+    "json_array",
     "json_lines",
     "number_of",
     "parse_json",
@@ -220,6 +221,31 @@ def parse_json(text: str) -> Any:
         json.JSONDecodeError: It is not JSON.
     """
     return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+
+
+def json_array(data: bytes, *, name: str, of: str) -> list[Any]:
+    """The values of a file that is one JSON array.
+
+    Args:
+        data: The bytes of the file.
+        name: Its name, for errors.
+        of: What the array should hold, in the plural, for errors.
+
+    Raises:
+        InputError: The file is empty, not UTF-8, not JSON, or another JSON value.
+    """
+    expected = f"a JSON array of {of}"
+    try:
+        values = parse_json(decode_text(data, name=name))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"not JSON: {error.msg}", file=name, line=error.lineno, column=error.colno, expected=expected
+        ) from error
+    except RecursionError as error:
+        raise InputError("JSON nested too deeply", file=name, expected=expected) from error
+    if not isinstance(values, list):
+        raise InputError("not a JSON array", file=name, value=type(values).__name__, expected=expected)
+    return values
 
 
 def json_lines(data: bytes, *, name: str) -> list[tuple[str, Any]]:
