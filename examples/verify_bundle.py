@@ -6,7 +6,8 @@ Formats: docs/formats/log.md and docs/formats/decision.md. Exit 0: all holds; 1:
 What it does: (1) the checkpoint is signed by the log; (2) its root is that of the entries (RFC 6962), and of an older
 checkpoint too; (3) trust.json follows from the pinned version, each change signed by the previous threshold; (4) every
 object has its digest; (5) every decision is signed by an auditor; (6) every promotion rests on a PASS that was live then,
-for these names, with the approvals it asks for, by different persons whose keys counted then.
+for these names, with the approvals it asks for, by different persons whose keys counted then; a rule that did not pass
+is of Tier Two and waived by a policy owner.
 """
 
 import argparse
@@ -21,16 +22,21 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FAULTS = []
+when = datetime.fromisoformat
+unbase = base64.b64decode
 
 
 def expect(holds, what):
-    if not holds:
-        FAULTS.append(what)
+    FAULTS.extend([] if holds else [what])
     return holds
 
 
 def sha(data):
     return hashlib.sha256(data).digest()
+
+
+def name(data):
+    return "sha256:" + sha(data).hex()
 
 
 def signed(key, signature, message):
@@ -41,23 +47,18 @@ def signed(key, signature, message):
         return False
 
 
-def checkpoint(data, vkey):
-    name, key_hash, raw = vkey.split("+", 2)
-    key = base64.b64decode(raw)[1:]
+def checkpoint(
+    data, vkey
+):  # C2SP signed-note: text, empty line, "— <name> <base64 of key hash and signature>"
+    log, key_hash, key = vkey.split("+", 2)
     text, _, tail = data.decode().rpartition("\n\n")
-    lines = [line.split(" ") for line in tail.splitlines()]
-    mine = [
-        raw
-        for raw in (base64.b64decode(line[2]) for line in lines if line[1] == name)
-        if raw[:4].hex() == key_hash
-    ]
-    expect(
-        len(mine) == 1 and signed(key, mine[0][4:], (text + "\n").encode()),
-        "checkpoint: not signed by the log",
-    )
+    found = [unbase(sig) for _, by, sig in (line.split(" ") for line in tail.splitlines()) if by == log]
+    mine = [raw[4:] for raw in found if raw[:4].hex() == key_hash]
+    right = len(mine) == 1 and signed(unbase(key)[1:], mine[0], (text + "\n").encode())
+    expect(right, "checkpoint: not signed by the log")
     origin, size, root = text.split("\n")
-    expect(origin == name, "checkpoint: of another log")
-    return int(size), base64.b64decode(root)
+    expect(origin == log, "checkpoint: of another log")
+    return int(size), unbase(root)
 
 
 def root_of(leaves):  # RFC 6962, section 2.1
@@ -76,9 +77,8 @@ def root_of(leaves):  # RFC 6962, section 2.1
 def entries(folder, size):  # C2SP tlog-tiles: bundles of 256, each entry after its length
     for first in range(0, size, 256):
         width, number = min(256, size - first), first // 256
-        path = f"x{number // 1000000:03d}/" if number >= 1000000 else ""
-        path += f"x{number // 1000 % 1000:03d}/" if number >= 1000 else ""
-        path += f"{number % 1000:03d}" + (f".p/{width}" if width < 256 else "")
+        high = [f"x{number // step % 1000:03d}/" for step in (1000000, 1000) if number >= step]
+        path = "".join(high) + f"{number % 1000:03d}" + (f".p/{width}" if width < 256 else "")
         data, at, count = (folder / "tile/entries" / path).read_bytes(), 0, 0
         while at < len(data):
             length = int.from_bytes(data[at : at + 2], "big")
@@ -87,43 +87,31 @@ def entries(folder, size):  # C2SP tlog-tiles: bundles of 256, each entry after 
         expect(count == width, f"tile/entries/{path}: {count} entries, {width} expected")
 
 
-def opened(envelope):  # DSSE: payload, and what its signatures are over
-    kind, payload = envelope["payloadType"].encode(), base64.b64decode(envelope["payload"])
-    return payload, b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+def payload_of(envelope):
+    return unbase(envelope["payload"])
 
 
-def signers(
-    envelope, trust, at, revoked=()
-):  # person -> roles, of signatures by keys that counted at that time
-    _, message = opened(envelope)
-    found = {}
+def signers(envelope, trust, at, revoked=()):  # DSSE: person -> roles, by keys that counted at that time
+    kind, payload = envelope["payloadType"].encode(), payload_of(envelope)
+    message = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    found, gone = {}, {*trust["revoked"], *revoked}
     for key in trust["keys"]:
-        for row in envelope["signatures"]:
-            live = datetime.fromisoformat(key["not_before"]) <= at < datetime.fromisoformat(key["not_after"])
-            counts = (
-                row["keyid"] == key["keyid"] and live and key["keyid"] not in {*trust["revoked"], *revoked}
-            )
-            if counts and signed(base64.b64decode(key["key"]), base64.b64decode(row["sig"]), message):
+        live = when(key["not_before"]) <= at < when(key["not_after"]) and key["keyid"] not in gone
+        for row in envelope["signatures"] if live else ():
+            if row["keyid"] == key["keyid"] and signed(unbase(key["key"]), unbase(row["sig"]), message):
                 found.setdefault(key["person"], set()).update(key["roles"])
     return found
 
 
 def enough(found, need, without=()):
-    return (
-        len([p for p, roles in found.items() if roles & set(need["roles"]) and p not in without])
-        >= need["threshold"]
-    )
+    persons = [p for p, roles in found.items() if roles & set(need["roles"]) and p not in without]
+    return len(persons) >= need["threshold"]
 
 
-def when(text):
-    return datetime.fromisoformat(text)
-
-
-def trust_chain(folder, pinned):
+def trust_chain(folder, pinned):  # digest -> version, from the pinned one on
     chain = []
     for envelope in json.loads((folder / "trust.json").read_bytes())["chain"]:
-        payload, _ = opened(envelope)
-        version = json.loads(payload) | {"digest": "sha256:" + sha(payload).hex()}
+        version = json.loads(payload_of(envelope)) | {"digest": name(payload_of(envelope))}
         if chain or version["digest"] == pinned:
             for judge in [chain[-1], version] if chain else [version]:
                 found = signers(envelope, judge, when(version["issued"]), version["revoked"])
@@ -135,59 +123,59 @@ def trust_chain(folder, pinned):
     return {version["digest"]: version for version in chain}
 
 
+def promotion(body, time, said, found):  # why a decision did not allow it then
+    auditors = {person for person, roles in found.items() if "auditor" in roles}
+    names = (said["model"], said["version"]) == (body["model"], body["version"])
+    waived = {row["rule"] for row in said.get("waivers", []) if time < when(row["until"])}
+    bad = [f for f in said["findings"] if f["verdict"] != "PASS"]
+    passed = said["verdict"] == "PASS" and all(f["tier"] == 2 and f["rule"] in waived for f in bad)
+    yield auditors, "no auditor whose key counted"
+    yield names and body["alias"] in said["aliases"], "the decision is about something else"
+    yield passed and time < when(said["expires"]), "the decision did not allow it then"
+    yield all(enough(found, need, auditors) for need in said["approvals"]), "approvals are missing"
+
+
 def replay(folder, log, chain):
-    trust, revoked, decisions, approvals = None, set(), {}, {}
-
-    def object_of(digest, at):
-        data = (folder / "objects" / digest.removeprefix("sha256:")).read_bytes()
-        expect("sha256:" + sha(data).hex() == digest, f"entry {at}: its object was changed")
-        return json.loads(data) if data[:1] == b"{" else data
-
+    trust, revoked, decisions, approvals, waivers = None, set(), {}, {}, {}
+    objects = {"approval": "approval", "revocation": "revocation", "waiver": "waiver"}
     for at, entry in enumerate(log):
         kind, body, time = entry["kind"], entry["body"], when(entry["at"])
+        if kind in {"policy", "release", "audit", "decision", *objects}:
+            digest = body[objects.get(kind, "digest")]
+            data = (folder / "objects" / digest.removeprefix("sha256:")).read_bytes()
+            expect(name(data) == digest, f"entry {at}: its object was changed")
         if kind == "trust":
             trust = chain.get(body["digest"])
             expect(trust, f"entry {at}: trust {body['serial']} is not in trust.json")
-        elif kind in {"policy", "release", "audit"}:
-            object_of(body["digest"], at)
         elif kind == "revocation":
             revoked.add(body["keyid"])
-            object_of(body["revocation"], at)
+        elif kind == "waiver":
+            envelope = json.loads(data)
+            waivers[digest] = json.loads(payload_of(envelope))
+            owner = any("policy-owner" in roles for roles in signers(envelope, trust, time, revoked).values())
+            expect(owner, f"entry {at}: no policy owner signed the waiver")
         elif kind == "decision":
-            decisions[body["digest"]] = object_of(body["digest"], at)
-            payload, _ = opened(decisions[body["digest"]])
-            expect(body["statement"] == "sha256:" + sha(payload).hex(), f"entry {at}: another statement")
-            found = [
-                signers(decisions[body["digest"]], t, when(json.loads(payload)["predicate"]["issued"]))
-                for t in chain.values()
-            ]
-            expect(
-                any("auditor" in roles for f in found for roles in f.values()),
-                f"entry {at}: no auditor signed",
-            )
+            decisions[digest] = envelope = json.loads(data)
+            said = json.loads(payload_of(envelope))["predicate"]
+            expect(body["statement"] == name(payload_of(envelope)), f"entry {at}: another statement")
+            by = [signers(envelope, t, when(said["issued"])) for t in chain.values()]
+            expect(any("auditor" in r for f in by for r in f.values()), f"entry {at}: no auditor signed")
+            for row in said.get("waivers", []):
+                keys = ("rule", "until", "model", "version")
+                same = [waivers.get(row["waiver"], {}).get(k) == (row | said)[k] for k in keys]
+                expect(all(same), f"entry {at}: rests on a waiver that does not stand before it")
         elif kind == "approval":
-            approvals.setdefault(body["statement"], []).append(object_of(body["approval"], at))
+            approvals.setdefault(body["statement"], []).append(json.loads(data))
         elif kind == "promotion":
             envelope = decisions.get(body["decision"])
-            if not expect(envelope and trust, f"entry {at}: promoted without a decision or trust"):
+            if not expect(trust and envelope, f"entry {at}: promoted without a decision or trust"):
                 continue
-            payload, _ = opened(envelope)
-            said, statement = json.loads(payload)["predicate"], "sha256:" + sha(payload).hex()
-            given = [a for a in approvals.get(statement, []) if a["payload"] == envelope["payload"]]
-            whole = envelope | {
-                "signatures": envelope["signatures"] + [row for a in given for row in a["signatures"]]
-            }
-            found = signers(whole, trust, time, revoked)
-            auditors = {person for person, roles in found.items() if "auditor" in roles}
-            expect(auditors, f"entry {at}: no auditor whose key counted")
-            named = (said["model"], said["version"]) == (body["model"], body["version"]) and body[
-                "alias"
-            ] in said["aliases"]
-            expect(named, f"entry {at}: the decision is about something else")
-            passed = said["verdict"] == "PASS" and all(f["verdict"] == "PASS" for f in said["findings"])
-            expect(passed and time < when(said["expires"]), f"entry {at}: the decision did not allow it then")
-            for need in said["approvals"]:
-                expect(enough(found, need, auditors), f"entry {at}: approvals are missing")
+            given = approvals.get(name(payload_of(envelope)), [])
+            rows = [r for a in given if a["payload"] == envelope["payload"] for r in a["signatures"]]
+            whole = envelope | {"signatures": envelope["signatures"] + rows}
+            said = json.loads(payload_of(envelope))["predicate"]
+            for holds, what in promotion(body, time, said, signers(whole, trust, time, revoked)):
+                expect(holds, f"entry {at}: {what}")
 
 
 def main():
@@ -204,10 +192,8 @@ def main():
         expect(len(raw) == size and root_of(leaves) == root, "the entries are not those that were signed")
         if asked.since:
             old, before = checkpoint(asked.since.read_bytes(), asked.key)
-            expect(
-                old <= size and root_of(leaves[:old]) == before,
-                f"the log does not begin with the {old} entries seen earlier",
-            )
+            begins = old <= size and root_of(leaves[:old]) == before
+            expect(begins, f"the log does not begin with the {old} entries seen earlier")
         replay(asked.folder, [json.loads(data) for data in raw], trust_chain(asked.folder, asked.trust))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         FAULTS.append(f"not a whole bundle: {type(error).__name__}: {error}")

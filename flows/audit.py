@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -246,13 +247,15 @@ def note(platform: Platform, info: VersionInfo, row: ledger.Decision) -> None:
 def audit_version(platform: Platform, model: str, version: str) -> dict[str, Any]:
     """Audit one version of a registered model under the policy in force."""
     from infra.artifacts import artifact_digest
+    from infra.waivers import live
 
     now = clock()
     policy = platform.policy(now)
     registry = platform.registry()
     info = registry.version(model, version)
     artifact = artifact_digest(info.uri)
-    report = examine(platform, policy, info, artifact)
+    waivers = live(platform.db, model, version, policy=policy, trust=platform.trust(now), now=now)
+    report = replace(examine(platform, policy, info, artifact), waivers=waivers)
     run = keep(platform, policy, info, report, now)
     decision = sign(platform, policy, info, report, artifact, now)
     platform.publish(now)

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "aggregate": ("aggregate", "aggregate", "What many judgements come to, beside them."),
     "coverage": ("coverage", "coverage", "Who speaks and who is missing, against a population."),
     "approve": ("approve", "approve", "Sign a decision with a key of your own."),
+    "waive": ("waive", "waive", "Let one version pass a waivable rule of Tier Two, signed, for a while."),
     "trust": ("trust", "app", "Who may sign as what, and how that changes."),
     "model": ("model", "app", "Verify or fetch the model that carries an alias."),
     "history": ("history", "history", "Which version carried which alias from when to when, and why."),

@@ -73,7 +73,7 @@ def standing(platform: Platform, info: VersionInfo, alias: str) -> tuple[str, ..
         accept_demonstration=policy.promotion.is_demonstration,
         now=now,
     )
-    return (*found.reasons, *_withdrawn(platform, row))
+    return (*found.reasons, *_withdrawn(platform, row), *_waivers_gone(platform, row))
 
 
 def _withdrawn(platform: Platform, row: ledger.Decision) -> tuple[str, ...]:
@@ -89,6 +89,25 @@ def _withdrawn(platform: Platform, row: ledger.Decision) -> tuple[str, ...]:
     if when is None or when < decision.issued:
         return ()
     return (f"data of the release behind it was withdrawn since, last {stamp(when)}",)
+
+
+def _waivers_gone(platform: Platform, row: ledger.Decision) -> tuple[str, ...]:
+    """Whether a waiver that the decision rests on covers its rule no longer, such as by a key taken back."""
+    from infra.waivers import given
+
+    decision = Decision.from_statement(Statement.parse(Envelope.parse(row.envelope.encode()).payload))
+    if not decision.waivers:
+        return ()
+    now = clock()
+    known = given(
+        platform.db, policy=platform.policy(now), trust=platform.trust(now), now=now, model=row.model
+    )
+    found = {each.digest: each.reasons for each in known}
+    return tuple(
+        f"the waiver of {each.rule}: {reason}"
+        for each in decision.waivers
+        for reason in found.get(each.waiver, ("it is not in the record",))
+    )
 
 
 def unaudited(platform: Platform, registry: Registry) -> list[VersionInfo]:

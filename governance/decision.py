@@ -14,11 +14,14 @@ from typing import Any, Final
 from governance.audit.report import AuditReport
 from governance.audit.statistics import Verdict
 from governance.digest import is_digest
+from governance.instants import parse_instant, stamp
 from governance.provenance import EnvelopeError, Statement
+from governance.waived import Waived, covering, read_waived
 
-__all__ = ["PREDICATE_TYPE", "Approval", "Decision", "decide", "parse_instant", "stamp"]
+__all__ = ["PREDICATE_TYPE", "WAIVING_TYPE", "Approval", "Decision", "decide", "parse_instant", "stamp"]
 
 PREDICATE_TYPE: Final = "urn:bounds:promotion-decision:v1"
+WAIVING_TYPE: Final = "urn:bounds:promotion-decision:v2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class Decision:
         release: Digest of the release the version was trained from; None where none is known.
         audit: Digest of the audit report; ``plan`` of its plan.
         approvals: Signatures that the policy asks for beside the auditor's.
+        waivers: Rules of Tier Two that did not pass and are waived; with one the predicate is ``…:v2``.
     """
 
     model: str
@@ -63,6 +67,11 @@ class Decision:
     demonstration: bool
     issued: datetime
     expires: datetime
+    waivers: tuple[Waived, ...] = ()
+
+    def waived(self, finding: Mapping[str, Any]) -> Waived | None:
+        """What covers a finding; nothing covers another than one of Tier Two."""
+        return covering(self.waivers, rule=finding["rule"], tier=finding["tier"])
 
     @property
     def policy_digests(self) -> frozenset[str]:
@@ -87,6 +96,7 @@ class Decision:
             "demonstration": self.demonstration,
             "issued": stamp(self.issued),
             "expires": stamp(self.expires),
+            **({"waivers": [each.as_json() for each in self.waivers]} if self.waivers else {}),
         }
 
     def statement(self) -> Statement:
@@ -94,7 +104,7 @@ class Decision:
         return Statement(
             subject=f"models:/{self.model}/{self.version}",
             sha256=self.artifact.removeprefix("sha256:"),
-            predicate_type=PREDICATE_TYPE,
+            predicate_type=WAIVING_TYPE if self.waivers else PREDICATE_TYPE,
             predicate=self.predicate(),
         )
 
@@ -127,6 +137,7 @@ def decide(
     """
     if report.subject_digest != artifact:
         raise ValueError("the audit is about other bytes than the artifact")
+    used = {each.rule: each for each in map(report.waiver_of, report.findings) if each is not None}
     decision = Decision(
         model=model,
         version=version,
@@ -142,7 +153,10 @@ def decide(
         approvals=tuple(approvals),
         demonstration=report.is_demonstration,
         issued=now.astimezone(UTC).replace(microsecond=0),
-        expires=(now + validity).astimezone(UTC).replace(microsecond=0),
+        expires=min([now + validity, *(each.until for each in used.values())])
+        .astimezone(UTC)
+        .replace(microsecond=0),
+        waivers=tuple(used[rule] for rule in sorted(used)),
     )
     try:
         return _read(decision.statement())
@@ -160,16 +174,13 @@ def _brief(finding: Mapping[str, Any]) -> dict[str, Any]:
     return {name: finding[name] for name in _BRIEF}
 
 
-def stamp(moment: datetime) -> str:
-    """``2026-12-02T09:00:00Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _read(statement: Statement) -> Decision:
-    if statement.predicate_type != PREDICATE_TYPE:
+    if statement.predicate_type not in {PREDICATE_TYPE, WAIVING_TYPE}:
         raise EnvelopeError(f"not a promotion decision: {statement.predicate_type!r}")
     fields = dict(statement.predicate)
     names = set(Decision.__dataclass_fields__)
+    if statement.predicate_type == PREDICATE_TYPE:
+        names.remove("waivers")
     if fields.keys() != names:
         odd = ", ".join(sorted(fields.keys() ^ names))
         raise EnvelopeError(f"decision: fields missing or unknown: {odd}")
@@ -193,6 +204,7 @@ def _read(statement: Statement) -> Decision:
         demonstration=fields["demonstration"],
         issued=issued,
         expires=expires,
+        waivers=read_waived(fields["waivers"]) if "waivers" in fields else (),
     )
     _check_whole(decision, statement)
     return decision
@@ -231,6 +243,8 @@ def _check_whole(decision: Decision, statement: Statement) -> None:
             or not finding["reasons"]
         ):
             raise EnvelopeError("decision: a finding has a verdict and reasons")
+    if any(each.until < decision.expires for each in decision.waivers):
+        raise EnvelopeError("decision: it lives longer than a waiver that it rests on")
     if not all(is_digest(policy["digest"]) for policy in decision.policies):
         raise EnvelopeError("decision: a policy's digest is not a digest")
 
@@ -265,18 +279,3 @@ def _approvals(value: Any) -> tuple[Approval, ...]:
             raise EnvelopeError("decision: an approval has roles and a threshold of at least 1")
         found.append(Approval(roles=frozenset(row["roles"]), threshold=row["threshold"]))
     return tuple(found)
-
-
-def parse_instant(value: Any, what: str) -> datetime:
-    """The instant that :func:`stamp` wrote.
-
-    Raises:
-        EnvelopeError: It is in another form.
-    """
-    try:
-        moment = datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except (TypeError, ValueError) as error:
-        raise EnvelopeError(f"{what} is not an instant like 2026-12-02T09:00:00Z") from error
-    if stamp(moment) != value:
-        raise EnvelopeError(f"{what} is not in its one form")
-    return moment

@@ -148,7 +148,7 @@ def _verdict(decision: Decision, *, accept_demonstration: bool) -> Iterable[str]
     if decision.verdict is not Verdict.PASS:
         yield f"the verdict is {decision.verdict}"
     for finding in decision.findings:
-        if finding["verdict"] != Verdict.PASS:
+        if finding["verdict"] != Verdict.PASS and decision.waived(finding) is None:
             yield f"{finding['rule']} ({finding['direction']}): {finding['verdict']}: {'; '.join(finding['reasons'])}"
     if decision.demonstration and not accept_demonstration:
         yield "the decision rests on a demonstration policy with simulated evidence"

@@ -199,9 +199,14 @@ def _findings(said: Decision) -> list[str]:
     ]
     return head + [
         f"| {f['rule']} | {f['direction']} | {f['violations']} of {f['families']} | "
-        f"{_percent(f['high'])} | {_percent(f['limit'])} | {f['grade'] or ''} | {f['verdict']} |"
+        f"{_percent(f['high'])} | {_percent(f['limit'])} | {f['grade'] or ''} | {f['verdict']}{_waived(said, f)} |"
         for f in said.findings
     ]
+
+
+def _waived(said: Decision, finding: Mapping[str, Any]) -> str:
+    found = said.waived(finding) if finding["verdict"] != "PASS" else None
+    return f", waived until {stamp(found.until)} by `{found.waiver}`" if found else ""
 
 
 def _percent(share: Any) -> str:

@@ -33,7 +33,7 @@ from infra.database import Database
 from infra.log import Tree, raw_entries
 from infra.log_checkpoint import sign_checkpoint
 from infra.settings import Settings
-from infra.tables import APPROVALS, LOG_CHECKPOINTS, REVOCATIONS
+from infra.tables import APPROVALS, LOG_CHECKPOINTS, REVOCATIONS, WAIVERS
 from infra.trust import log_verifier, newest_version, trust_file
 
 __all__ = ["Exported", "export_bundle", "export_tiles"]
@@ -136,7 +136,7 @@ def _objects(db: Database, store: ObjectStore) -> Iterator[bytes]:
     for decision in ledger.decisions(db):
         yield decision.envelope.encode()
     with db.read() as connection:
-        for table in (APPROVALS, REVOCATIONS):
+        for table in (APPROVALS, REVOCATIONS, WAIVERS):
             yield from (text.encode() for text in connection.execute(select(table.c.envelope)).scalars())
     for policy in ledger.policies(db):
         yield policy.text.encode()

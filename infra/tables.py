@@ -58,6 +58,7 @@ __all__ = [
     "RESERVATIONS",
     "RESUBMISSIONS",
     "REVOCATIONS",
+    "WAIVERS",
     "WITHDRAWALS",
     "WITHDRAWAL_REQUESTS",
     "Json",
@@ -476,6 +477,15 @@ APPROVALS: Final = _table(
     _text("envelope"),
     _time("at"),
     key=("statement", "keyid"),
+)
+WAIVERS: Final = _table(
+    "waivers",
+    _text("digest"),
+    _text("model"),
+    _text("version"),
+    _text("envelope"),
+    _time("at"),
+    key=("digest",),
 )
 REVOCATIONS: Final = _table("revocations", _text("keyid"), _text("envelope"), _time("at"), key=("keyid",))
 WITHDRAWALS: Final = _table(

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -142,10 +142,24 @@ def newest_version(settings: Settings, db: Database, now: datetime) -> TrustVers
         raise OutsideError(f"{path}: cannot be read: {error.strerror}") from error
     except EnvelopeError as error:
         raise RefusedError(f"the trust in {path}", [str(error)]) from error
-    for version in chain:
+    for before, version in zip([None, *chain], chain, strict=False):
         if version.digest not in known:
-            log.append(db, Kind.TRUST, {"serial": version.serial, "digest": version.digest}, now)
+            trust = (Kind.TRUST, {"serial": version.serial, "digest": version.digest})
+            log.append_all(db, [trust, *_key_events(before, version)], now)
     return chain[-1]
+
+
+def _key_events(before: TrustVersion | None, version: TrustVersion) -> list[tuple[Kind, Mapping[str, Any]]]:
+    """Which keys came, went, or were taken back with a version; of the pinned one, which there are."""
+    old = {key.id for key in before.trust.keys} if before else set()
+    new = {key.id for key in version.trust.keys}
+    gone = version.trust.revoked - (before.trust.revoked if before else frozenset())
+    events = [("added", new - old), ("removed", old - new), ("revoked", gone)]
+    return [
+        (Kind.KEY, {"keyid": keyid, "event": event, "trust": version.digest})
+        for event, keyids in events
+        for keyid in sorted(keyids)
+    ]
 
 
 def current_trust(settings: Settings, db: Database, now: datetime) -> Trust:

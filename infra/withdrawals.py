@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from annotation.receipt import Done, Found
-from governance.digest import digest
+from governance.digest import canonical, digest
 from governance.errors import InputError
-from governance.log.entry import Kind
+from governance.log.entry import Kind, commitment
 from infra.database import Database
 from infra.enrolment import WithdrawalRequest, request_withdrawal
 from infra.log import append_within
@@ -42,6 +42,7 @@ __all__ = [
     "finish",
     "flagged_releases",
     "mark_erased",
+    "receipt_commitment",
     "receipt_of",
     "request_of",
 ]
@@ -180,8 +181,10 @@ def flagged_releases(db: Database) -> dict[str, tuple[str, ...]]:
 def finish(db: Database, request: str, receipt: Mapping[str, Any], *, now: datetime) -> Mapping[str, Any]:
     """Keep the receipt, flag the releases, answer the request and append to the log, all in one transaction.
 
-    A receipt that was kept before stays as it is and is given back.
+    A receipt that was kept before stays as it is and is given back. It gets a ``salt``: what stands in the log is a
+    commitment that only whoever has the receipt can open.
     """
+    receipt = {**receipt, "salt": secrets.token_hex(16)}
     identity = digest(receipt)
     with db.write() as connection:
         here = WITHDRAWALS.c.request == request
@@ -215,7 +218,7 @@ def finish(db: Database, request: str, receipt: Mapping[str, Any], *, now: datet
                 {
                     "request": request,
                     "site": receipt["site"],
-                    "receipt": identity,
+                    "receipt": receipt_commitment(receipt),
                     "releases": len(receipt["releases"]),
                     "models": len(receipt["models"]),
                 },
@@ -223,6 +226,12 @@ def finish(db: Database, request: str, receipt: Mapping[str, Any], *, now: datet
         )
         append_within(connection, acts, now)
     return dict(receipt)
+
+
+def receipt_commitment(receipt: Mapping[str, Any]) -> str:
+    """What the log holds of a receipt, made of the receipt: by this its holder shows that it is the one."""
+    body = {name: value for name, value in receipt.items() if name != "salt"}
+    return commitment(canonical(body), bytes.fromhex(receipt["salt"]))
 
 
 def receipt_of(db: Database, request: str) -> Mapping[str, Any] | None:

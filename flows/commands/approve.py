@@ -95,6 +95,10 @@ def _show(envelope: bytes) -> None:
         "  policies  " + ", ".join(f"{each['id']} {each['version']}" for each in said["policies"]),
         f"  from {said['issued']} until {said['expires']}",
         *(
+            f"  waived: {each['rule']} until {each['until']}, {each['waiver']}"
+            for each in said.get("waivers", ())
+        ),
+        *(
             f"  {f['rule']} ({f['direction']}): {f['verdict']}: {'; '.join(f['reasons'])}"
             for f in said["findings"]
         ),

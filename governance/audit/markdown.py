@@ -13,6 +13,7 @@ from governance.audit.sentences import (
     notes,
     share,
     untested,
+    waived,
     worth,
 )
 from governance.audit.verdicts import Finding
@@ -34,7 +35,12 @@ def as_markdown(report: AuditReport) -> str:
         )
         lines += [
             f"- {_text(sentence)}"
-            for sentence in (*finding.reasons, *notes(finding), evidence_sentence(finding))
+            for sentence in (
+                *waived(report, finding),
+                *finding.reasons,
+                *notes(finding),
+                evidence_sentence(finding),
+            )
         ]
         lines.append("")
     for table in persona_tables(report):
@@ -78,17 +84,17 @@ def as_markdown(report: AuditReport) -> str:
 def findings_table(report: AuditReport) -> str:
     """One row for each finding; short enough for a description field."""
     head = "| rule | counted | violating | rate within | limit | evidence | judge | verdict |\n|---|---|---|---|---|---|---|---|"
-    return "\n".join([head, *map(_row, report.findings)])
+    return "\n".join([head, *(_row(report, finding) for finding in report.findings)])
 
 
-def _row(finding: Finding) -> str:
+def _row(report: AuditReport, finding: Finding) -> str:
     limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
     judge = f"{finding.judge} {short(finding.judge_digest or '', 8)}" if finding.judge else "-"
     bounds = f"{100 * finding.low:.2f} to {100 * finding.high:.2f} %" if is_measured(finding) else "-"
     beside = f" ({said})" if (said := worth(finding)) else ""
     return (
         f"| {finding.rule} | {counted(finding)} | {found(finding)} | {bounds} | {limit} | "
-        f"{finding.grade or '-'} | {judge} | **{finding.verdict}**{beside} |"
+        f"{finding.grade or '-'} | {judge} | **{finding.verdict}**{', waived' if waived(report, finding) else ''}{beside} |"
     )
 
 

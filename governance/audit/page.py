@@ -23,6 +23,7 @@ from governance.audit.sentences import (
     notes,
     share,
     untested,
+    waived,
     worth,
 )
 from governance.audit.statistics import Verdict
@@ -68,11 +69,12 @@ def as_page(
     sections = [
         _head(report),
         _why(report),
+        _listed("What did not pass and is waived", _waivers(report)),
         _findings(ordered),
         *map(_table, people_tables(report)),
         *map(_table, persona_tables(report)),
         "<h2>Each rule</h2>",
-        *(_detail(index, finding, prompts or {}, answers or {}) for index, finding in ordered),
+        *(_detail(report, index, finding, prompts or {}, answers or {}) for index, finding in ordered),
         _judges(report),
         _listed("What happened while asking and judging", asking_sentences(report)),
         _listed("What was not tested", untested(report)),
@@ -112,7 +114,11 @@ _ORDER = {Verdict.FAIL: 0, Verdict.UNDECIDED: 1, Verdict.PASS: 2}
 def _why(report: AuditReport) -> str:
     """What did not pass, with the first reason of each; the broken before the undecided."""
     blocking = sorted(
-        ((index, each) for index, each in enumerate(report.findings) if not each.is_passed),
+        (
+            (index, each)
+            for index, each in enumerate(report.findings)
+            if not each.is_passed and report.waiver_of(each) is None
+        ),
         key=lambda pair: _ORDER[pair[1].verdict],
     )
     if not blocking:
@@ -176,13 +182,30 @@ def _interval(finding: Finding) -> str:
     )
 
 
+def _waivers(report: AuditReport) -> list[str]:
+    return [
+        f"{each.rule}: {each.verdict}; {sentence}"
+        for each in report.findings
+        for sentence in waived(report, each)
+    ]
+
+
 def _detail(
-    index: int, finding: Finding, prompts: Mapping[str, str], answers: Mapping[tuple[str, str], str]
+    report: AuditReport,
+    index: int,
+    finding: Finding,
+    prompts: Mapping[str, str],
+    answers: Mapping[tuple[str, str], str],
 ) -> str:
     name = f"{finding.rule} ({counted(finding)})"
     said = "".join(
         f"<li>{escape(sentence)}</li>"
-        for sentence in (*finding.reasons, *notes(finding), evidence_sentence(finding))
+        for sentence in (
+            *waived(report, finding),
+            *finding.reasons,
+            *notes(finding),
+            evidence_sentence(finding),
+        )
     )
     judge = (
         f'<p class="small">Judged by {escape(finding.judge)} {escape(finding.judge_version or "")} '

@@ -22,6 +22,7 @@ from governance.audit.verdicts import Finding
 from governance.digest import digest
 from governance.errors import InputError, RefusedError
 from governance.tiers import Direction
+from governance.waived import Waived, covering
 
 __all__ = ["FORMAT", "AuditReport", "FindingChange", "diff", "require_passed"]
 
@@ -45,6 +46,7 @@ class AuditReport:
         order_effects: Whether answers depend on when they were asked, by ``rule/direction``.
         doubts: Why judges abstained, by ``judge/rule/direction``, where they say.
         sampling: How the subject's answers were drawn, where it says.
+        waivers: Rules of Tier Two that signed waivers cover; a finding about one keeps its verdict and does not block.
         accounts: What asking cost. Not part of the report's JSON: a killed and resumed audit asks in other pieces.
         alignment: Agreement with every stratum (:mod:`governance.audit.strata`), where it was measured.
     """
@@ -72,13 +74,20 @@ class AuditReport:
     sampling: Mapping[str, Any] | None = None
     accounts: Mapping[str, Any] | None = None
     alignment: Mapping[str, Any] | None = None
+    waivers: tuple[Waived, ...] = ()
     started: datetime | None = None
     finished: datetime | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """Of the whole, by intersection-union: PASS only if every finding passes."""
-        return combine([finding.verdict for finding in self.findings])
+        """Of the whole, by intersection-union: PASS only if every finding passes that is not waived."""
+        return combine([finding.verdict for finding in self.findings if self.waiver_of(finding) is None])
+
+    def waiver_of(self, finding: Finding) -> Waived | None:
+        """The waiver without which a finding would block; None where it passed or is not covered."""
+        if finding.is_passed:
+            return None
+        return covering(self.waivers, rule=finding.rule, tier=finding.tier)
 
     def __bool__(self) -> bool:
         return self.verdict is Verdict.PASS
@@ -96,7 +105,7 @@ class AuditReport:
     @property
     def reasons(self) -> tuple[str, ...]:
         """One sentence for every finding that did not pass."""
-        blocking = [finding for finding in self.findings if not finding.is_passed]
+        blocking = [each for each in self.findings if not each.is_passed and self.waiver_of(each) is None]
         if not self.findings:
             return ("nothing was evaluated",)
         return tuple(
@@ -149,6 +158,7 @@ class AuditReport:
             "order_effects": {name: each.as_json() for name, each in sorted(self.order_effects.items())},
             "doubts": {name: dict(sorted(each.items())) for name, each in sorted(self.doubts.items())},
             "alignment": None if self.alignment is None else dict(self.alignment),
+            **({"waivers": [each.as_json() for each in self.waivers]} if self.waivers else {}),
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from governance.audit.report import AuditReport
 from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
+from governance.instants import stamp
 from governance.tiers import Direction, EvidenceGrade
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "notes",
     "share",
     "untested",
+    "waived",
     "worth",
 ]
 
@@ -31,15 +33,26 @@ _GRADES = {
 
 def headline(report: AuditReport) -> str:
     """What the verdict means, in one sentence."""
-    passed = sum(finding.is_passed for finding in report.findings)
-    total = len(report.findings)
+    findings = [finding for finding in report.findings if report.waiver_of(finding) is None]
+    passed = sum(finding.is_passed for finding in findings)
+    total, beside = len(findings), len(report.findings) - len(findings)
+    if beside and report.verdict is Verdict.PASS:
+        return f"{passed} rules were measured and kept; {beside} did not pass and {'is' if beside == 1 else 'are'} waived by signature."
     if report.verdict is Verdict.PASS:
         return f"All {total} rules were measured, and every one is kept."
-    failed = sum(finding.verdict is Verdict.FAIL for finding in report.findings)
+    failed = sum(finding.verdict is Verdict.FAIL for finding in findings)
     open_ = total - passed - failed
     if report.verdict is Verdict.FAIL:
         return f"{failed} of {total} rules are broken; {open_} are undecided and {passed} passed. It may not be promoted."
     return f"{open_} of {total} rules are undecided and {passed} passed. What is not shown is not passed: no promotion."
+
+
+def waived(report: AuditReport, finding: Finding) -> list[str]:
+    """That a finding is waived, until when and by what; empty where it is not."""
+    found = report.waiver_of(finding)
+    if found is None:
+        return []
+    return [f"waived until {stamp(found.until)} by a signed waiver in the log, {found.waiver}"]
 
 
 def is_about_data(finding: Finding) -> bool:

@@ -14,12 +14,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from governance.digest import digest_bytes
+from governance.instants import stamp
 from governance.log.check import LogFiles
 from governance.log.entry import Entry, Kind
 from governance.log.reread import Entries
 from governance.promotion import AUDITOR, Decision, verify_decision
 from governance.provenance import Envelope, EnvelopeError, Statement
+from governance.tiers import Tier
 from governance.trust import TrustVersion, open_chain, open_revocation
+from governance.waiver import Waiver, open_waiver
 
 __all__ = ["NOT_JUDGED", "Record", "check_record", "inspect_decision", "standing"]
 
@@ -41,6 +44,7 @@ class Record:
     by_envelope: dict[str, str] = field(default_factory=dict)
     approvals: dict[str, list[bytes]] = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
+    waivers: dict[str, Waiver] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
 
 
@@ -66,7 +70,8 @@ def check_record(found: LogFiles, objects: Objects, *, trust: bytes, pinned: str
         [f"trust.json: version {serial} is not in the log" for serial in unlogged],
     )
     found.add(*_named_objects(found.entries, objects))
-    counts = dict.fromkeys((Kind.DECISION, Kind.APPROVAL, Kind.PROMOTION, Kind.REVOCATION), 0)
+    kinds = (Kind.DECISION, Kind.APPROVAL, Kind.WAIVER, Kind.PROMOTION, Kind.REVOCATION)
+    counts = dict.fromkeys(kinds, 0)
     faults: list[str] = []
     serial = 0
     versions = {version.digest: version for version in record.chain}
@@ -87,7 +92,7 @@ def check_record(found: LogFiles, objects: Objects, *, trust: bytes, pinned: str
 def _named_objects(entries: Entries, objects: Objects) -> tuple[str, list[str]]:
     names = {
         Kind.POLICY: ("digest",), Kind.RELEASE: ("digest",), Kind.AUDIT: ("digest",), Kind.DECISION: ("digest",),
-        Kind.APPROVAL: ("approval",), Kind.REVOCATION: ("revocation",),
+        Kind.APPROVAL: ("approval",), Kind.WAIVER: ("waiver",), Kind.REVOCATION: ("revocation",),
     }  # fmt: skip
     faults, count = [], 0
     for at, entry in entries.of(names):
@@ -112,6 +117,8 @@ def _judge(record: Record, at: int, entry: Entry, objects: Objects, serial: int)
             yield from _decision(record, at, entry, objects)
         elif entry.kind is Kind.APPROVAL:
             yield from _approval(record, entry, objects)
+        elif entry.kind is Kind.WAIVER:
+            yield from _waiver(record, entry, objects, serial)
         elif entry.kind is Kind.REVOCATION:
             data = objects(str(entry.body["revocation"])) or b""
             record.revoked.add(open_revocation(data, version=_version(record, serial)).keyid)
@@ -141,6 +148,13 @@ def _decision(record: Record, at: int, entry: Entry, objects: Objects) -> Iterat
             yield f"says {name} {entry.body.get(name)!r}, the decision {value!r}"
     if not any(_is_signed(envelope, version, decision) for version in record.chain):
         yield "no auditor of any version of the trust signed it"
+    for waived in decision.waivers:
+        known = record.waivers.get(waived.waiver)
+        about = (waived.rule, waived.until, decision.model, decision.version)
+        if known is None or (known.rule, known.until, known.model, known.version) != about:
+            yield f"rests on a waiver of {waived.rule} that does not stand before it"
+        elif known.document not in {p["digest"] for p in decision.policies if p["tier"] == Tier.TWO}:
+            yield f"the waiver of {waived.rule} is of another wording than a Tier Two document of the decision"
     record.decisions[statement] = data
     record.by_envelope[str(entry.body["digest"])] = statement
     record.positions[statement] = at
@@ -164,6 +178,24 @@ def _approval(record: Record, entry: Entry, objects: Objects) -> Iterator[str]:
     if [keyid for keyid, _ in envelope.signatures] != [entry.body["keyid"]]:
         yield "is signed by another key than its entry says"
     record.approvals.setdefault(statement, []).append(data)
+
+
+def _waiver(record: Record, entry: Entry, objects: Objects, serial: int) -> Iterator[str]:
+    trust = _version(record, serial).with_revoked(record.revoked)
+    digest = str(entry.body["waiver"])
+    found, key = open_waiver(objects(digest) or b"", trust=trust, now=entry.at)
+    said = {
+        "rule": found.rule,
+        "document": found.document,
+        "model": found.model,
+        "version": found.version,
+        "keyid": key.id,
+        "until": stamp(found.until),
+    }
+    for name, value in said.items():
+        if entry.body.get(name) != value:
+            yield f"says {name} {entry.body.get(name)!r}, the waiver {value!r}"
+    record.waivers[digest] = found
 
 
 def _promotion(record: Record, entry: Entry, serial: int) -> Iterator[str]:

@@ -6,8 +6,8 @@ without knowing who writes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from governance.decision import Decision, stamp
 
@@ -68,10 +68,15 @@ def _rows(decision: Decision) -> list[str]:
         decision.findings, key=lambda row: (row["verdict"] == "PASS", row["rule"], row["direction"])
     )
     return [
-        f"| {row['rule']} | {row['direction']} | {row['verdict']} | {_count(row['violations'])} of "
+        f"| {row['rule']} | {row['direction']} | {row['verdict']}{_waived(decision, row)} | {_count(row['violations'])} of "
         f"{_count(row['families'])} | {_rate(row['high'])} | {_rate(row['limit'])} | {row['grade']} |"
         for row in ordered
     ]
+
+
+def _waived(decision: Decision, row: Mapping[str, Any]) -> str:
+    found = decision.waived(row) if row["verdict"] != "PASS" else None
+    return f", waived until {stamp(found.until)}" if found else ""
 
 
 def _fitting(rows: list[str], head: list[str], tail: list[str]) -> Iterable[str]:

@@ -27,6 +27,7 @@ from infra.database import Database, open_database
 from infra.history import history
 from infra.settings import Settings
 from infra.trust import current_trust
+from infra.waivers import waivers_of
 from infra.web.pages import Pages
 
 __all__ = ["PATH", "router"]
@@ -125,6 +126,7 @@ def _view(db: Database, row: ledger.Decision, trust: Trust, now: datetime) -> di
             {"roles": " or ".join(sorted(need.roles)), "threshold": need.threshold, "given": len(persons)}
         )
     return {
+        "waivers": waivers_of(db, trust, now, decision),
         "decision": decision,
         "digest": row.digest,
         "auditors": sorted(auditors),

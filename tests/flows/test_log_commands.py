@@ -35,9 +35,9 @@ def bounds(*words, code=0, **environment):
 
 def test_list_and_show(home):
     listed = json.loads(bounds("log", "list", "--home", home, "--json"))
-    assert listed["size"] == len(listed["entries"]) == 10
+    assert listed["size"] == len(listed["entries"]) == 15
     kinds = [entry["kind"] for entry in listed["entries"]]
-    assert kinds[:3] == ["trust", "policy", "release"]
+    assert kinds[:8] == ["trust", *["key"] * 5, "policy", "release"]
     assert "promotion" in bounds("log", "list", "--home", home)
     only = json.loads(bounds("log", "list", "--kind", "decision", "--home", home, "--json"))
     assert [entry["body"]["version"] for entry in only["entries"]] == ["3", "4"]

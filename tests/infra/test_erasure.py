@@ -13,6 +13,7 @@ import pytest
 from annotation.importers import read_trl
 from annotation.receipt import Done, Found, Remains, make_receipt, receipt_lines
 from annotation.records import PROFILES, table
+from governance.digest import digest as digest_of
 from governance.errors import InputError
 from governance.log.entry import Kind
 from infra import catalogue, erasure, ledger, people, withdrawals
@@ -190,14 +191,20 @@ def test_a_withdrawal_adds_up_over_runs_and_is_finished_once(db: Database) -> No
         successors={"b1": "b3", "b2": None},
         remains=[Remains(what="release r1", where="store", why="handed out", until="2026-05-01")],
     )
-    assert withdrawals.finish(db, request.request, receipt, now=NOW) == receipt
+    kept = withdrawals.finish(db, request.request, receipt, now=NOW)
+    assert kept == {**receipt, "salt": kept["salt"]}
     again = {**receipt, "releases": []}
-    assert withdrawals.finish(db, request.request, again, now=NOW) == receipt
-    assert withdrawals.receipt_of(db, request.request) == receipt
+    assert withdrawals.finish(db, request.request, again, now=NOW) == kept
+    assert withdrawals.receipt_of(db, request.request) == kept
     assert withdrawals.flagged_releases(db) == {"r1": (request.request,)}
     assert withdrawal_requests(db, open_only=True) == []
     kinds = [entry.kind for _, entry in platform_log.entries(db)]
     assert sorted(kinds) == [Kind.ERASURE, Kind.ERASURE, Kind.WITHDRAWAL]
+    # Only whoever holds the receipt, with its salt, can show that it is the one in the log.
+    [(_, entry)] = platform_log.entries(db, kinds=[Kind.WITHDRAWAL])
+    assert entry.body["receipt"] == withdrawals.receipt_commitment(kept)
+    assert entry.body["receipt"] != withdrawals.receipt_commitment({**kept, "releases": []})
+    assert entry.body["receipt"] not in {digest_of(receipt), digest_of(kept)}
     # INVARIANT: neither the receipt nor the log names the person.
     assert ADA not in json.dumps(receipt)
     assert not {"withdrawals", "log_entries", "flagged_releases"} & set(mentions(db, ADA))
