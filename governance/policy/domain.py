@@ -262,7 +262,14 @@ def _candidates(one: Domain, other: Domain) -> Iterator[str | bool | int | float
             if one.kind == "flag":
                 yield from (False, True)
             else:  # a word that neither side names
-                yield "x" * (1 + max((len(str(word)) for word in named), default=0))
+                fresh = "x" * (1 + max((len(str(word)) for word in named), default=0))
+                yield fresh
+                if isinstance(other, Phrases):
+                    # Where the other wants text: one that is too long, and ones that hold a phrase.
+                    if other.max_length < LARGEST:
+                        yield fresh + "x" * other.max_length
+                    for phrase in sorted(other.forbidden):
+                        yield f"{fresh} {phrase.replace('*', '')}"
         case Interval():
             # If the ends of one lie in other, so does everything between, unless other's step is coarser;
             # then it shows at one of the first two members.

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from hypothesis import example as case
 from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.policy.domain import (
+    LARGEST,
     MICRO,
     Choices,
     Domain,
@@ -69,6 +71,8 @@ def test_an_example_is_a_member_and_its_absence_means_empty(domain):
 
 
 @given(domains, domains, values)
+@case(Choices("choice", frozenset(), True), Phrases(1, frozenset()), "00")
+@case(Choices("choice", frozenset("a"), True), Phrases(LARGEST, frozenset(["b*c"])), "bc")
 def test_a_difference_is_a_true_witness_and_its_absence_means_inclusion(one, other, value):
     witness = difference(one, other)
     if witness is not None:
