@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 
@@ -25,11 +25,10 @@ from governance.digest import canonical, digest, digest_bytes
 from infra import catalogue
 from infra.database import Database
 from infra.person_keys import PersonKeyDestroyedError, PersonKeys
+from infra.table_source import TableSource
 from infra.tables import FEEDBACK_EVENTS, ITEM_AUTHORS, ITEMS, PRESENTATIONS, QUEUES
 
 __all__ = ["FeedbackSource", "Outcome", "accept", "erase_items", "user_pseudonym"]
-
-_PAGE: Final = 500
 
 
 class Outcome(StrEnum):
@@ -107,33 +106,13 @@ def accept(
     return outcomes
 
 
-class FeedbackSource:
+class FeedbackSource(TableSource):
     """The feedback of one site; implements ``annotation.ports.JudgementSource``.
 
     What a person spoke about comes with what they said, so each page first makes sure that its items are there.
-
-    Args:
-        db: The platform's database.
-        keys: The keys of the site's people.
-        site: Place of collection.
-        page: Events per page; bounds the memory of a pull.
     """
 
-    def __init__(self, db: Database, keys: PersonKeys, site: str, *, page: int = _PAGE) -> None:
-        self._db = db
-        self._keys = keys
-        self._site = site
-        self._page = page
-
-    @property
-    def site(self) -> str:
-        """Place of collection."""
-        return self._site
-
-    @property
-    def name(self) -> str:
-        """Kind of source."""
-        return str(Source.FEEDBACK)
+    source = Source.FEEDBACK
 
     def pages(self, cursor: str | None, known: KnownEvents) -> Iterator[EventPage]:
         """Pages of events after the number that the cursor says."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import select
 
@@ -19,40 +19,17 @@ from annotation.events import EventKind, EventPage, RawEvent
 from annotation.portal_decode import decode_portal
 from annotation.ports import KnownEvents
 from annotation.records import Source
-from infra.database import Database
-from infra.person_keys import PersonKeyDestroyedError, PersonKeys
+from infra.person_keys import PersonKeyDestroyedError
+from infra.table_source import TableSource
 from infra.tables import ANNOTATORS, ITEMS, PORTAL_JUDGEMENTS, PRESENTATIONS
 
 __all__ = ["PortalSource"]
 
-_PAGE: Final = 1000
 
+class PortalSource(TableSource):
+    """The judgements of one site's portal; implements ``annotation.ports.JudgementSource``."""
 
-class PortalSource:
-    """The judgements of one site's portal; implements ``annotation.ports.JudgementSource``.
-
-    Args:
-        db: The platform's database.
-        keys: The keys of the site's people.
-        site: Place of collection.
-        page: Events per page; bounds the memory of a pull.
-    """
-
-    def __init__(self, db: Database, keys: PersonKeys, site: str, *, page: int = _PAGE) -> None:
-        self._db = db
-        self._keys = keys
-        self._site = site
-        self._page = page
-
-    @property
-    def site(self) -> str:
-        """Place of collection."""
-        return self._site
-
-    @property
-    def name(self) -> str:
-        """Kind of source."""
-        return str(Source.PORTAL)
+    source = Source.PORTAL
 
     def pages(self, cursor: str | None, known: KnownEvents) -> Iterator[EventPage]:
         """Pages of what is not known yet, then of what is no longer there; the cursor says when it was read."""
