@@ -17,17 +17,17 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 
 from governance.digest import digest
 from governance.errors import InputError
 from infra.chat_wire import Reply, WireError, read_reply
-from infra.evidence import Evidence, EvidenceRow
+from infra.evidence import EvidenceRow
 from infra.pacing import Pace, retry_after
 
-__all__ = ["Accounts", "Asker", "Conversation", "Endpoint"]
+__all__ = ["Accounts", "Asker", "Conversation", "Endpoint", "Kept"]
 
 _OVERLOADED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _THROTTLED: Final = frozenset({429, 503, 529})
@@ -174,6 +174,18 @@ class _RefusedError(Exception):
     """There will be no answer, however often one asks."""
 
 
+class Kept(Protocol):
+    """Where answers are kept: :class:`infra.evidence.Evidence`, or memory where nothing may reach the disk."""
+
+    def add(self, rows: Iterable[EvidenceRow], /) -> None:
+        """Keep rows; a request that is there stays as it is."""
+        ...
+
+    def find(self, requests: Iterable[str], /) -> Mapping[str, EvidenceRow]:
+        """The rows of these requests that are there."""
+        ...
+
+
 class Asker:
     """Puts conversations to an endpoint.
 
@@ -188,7 +200,7 @@ class Asker:
         self,
         endpoint: Endpoint,
         identity: str,
-        evidence: Evidence,
+        evidence: Kept,
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:

@@ -12,13 +12,14 @@ from sqlalchemy import Select, bindparam, func, select, update
 from governance.digest import digest
 from governance.errors import InputError
 from infra.database import Database
-from infra.tables import IMPORTS, ITEMS, PRESENTATIONS
+from infra.tables import IMPORTS, ITEM_AUTHORS, ITEMS, PRESENTATIONS
 
 __all__ = [
     "ImportRecord",
     "Presentation",
     "add_items",
     "add_presentations",
+    "authored",
     "count_items",
     "imports",
     "items",
@@ -135,6 +136,12 @@ def items(db: Database, ids: Iterable[str] | None = None) -> list[dict[str, Any]
         if item not in found:
             raise InputError("no such item", field="item", value=item)
     return [found[item] for item in sorted(found)]
+
+
+def authored(db: Database) -> frozenset[str]:
+    """The items that hold words of a person who takes part: a conversation, or an application's end user."""
+    with db.read() as connection:
+        return frozenset(connection.execute(select(ITEM_AUTHORS.c.item)).scalars())
 
 
 def count_items(db: Database) -> int:

@@ -22,6 +22,7 @@ from infra.tables import (
     ANNOTATORS,
     CONSENT_EVENTS,
     INVITATIONS,
+    LIVE_CONVERSATIONS,
     PORTAL_DRAFTS,
     PORTAL_JUDGEMENTS,
     PORTAL_SESSIONS,
@@ -297,6 +298,8 @@ def _stop(connection: Connection, site: str, annotator: str, now: datetime) -> N
         update(ANNOTATORS).where(of(ANNOTATORS), ANNOTATORS.c.stopped_at.is_(None)).values(stopped_at=now)
     )
     connection.execute(delete(PORTAL_SESSIONS).where(of(PORTAL_SESSIONS)))
+    going = LIVE_CONVERSATIONS.c.ended_at.is_(None)
+    connection.execute(update(LIVE_CONVERSATIONS).where(of(LIVE_CONVERSATIONS), going).values(ended_at=now))
     mine = select(RESERVATIONS.c.presentation).where(of(RESERVATIONS))
     connection.execute(delete(PORTAL_DRAFTS).where(PORTAL_DRAFTS.c.presentation.in_(mine)))
     connection.execute(

@@ -26,11 +26,15 @@ from infra.tables import (
     IMPORTS,
     INVITATIONS,
     ITEM_REPORTS,
+    LIVE_CONVERSATIONS,
+    LIVE_REPLIES,
+    LIVE_TURNS,
     PANEL,
     PLACEMENTS,
     PORTAL_DRAFTS,
     PORTAL_JUDGEMENTS,
     PORTAL_SESSIONS,
+    PRESENTATIONS,
     PROFILES,
     RESERVATIONS,
 )
@@ -46,6 +50,9 @@ _OF_A_PERSON: tuple[tuple[Table, str], ...] = (
     (ITEM_REPORTS, "reports of items"),
     (PLACEMENTS, "places in groups"),
     (RESERVATIONS, "reservations"),
+    (LIVE_REPLIES, "answers of models to what the person wrote"),
+    (LIVE_TURNS, "messages to models"),
+    (LIVE_CONVERSATIONS, "live conversations"),
     (PORTAL_SESSIONS, "sessions"),
     (INVITATIONS, "invitations"),
     (CODEBOOK_ANSWERS, "codebook answers"),
@@ -62,10 +69,17 @@ def erase_rows(db: Database, site: str, annotator: str) -> dict[str, int]:
         mine = select(RESERVATIONS.c.presentation).where(
             RESERVATIONS.c.site == site, RESERVATIONS.c.annotator == annotator
         )
+        spoken = select(LIVE_TURNS.c.presentation).where(
+            LIVE_TURNS.c.site == site, LIVE_TURNS.c.annotator == annotator
+        )
+        shown = [name for name in connection.execute(spoken).scalars() if name is not None]
         for table, what in _OF_A_PERSON:
             here = table.c.annotator == annotator
             here &= table.c.presentation.in_(mine) if table is PORTAL_DRAFTS else table.c.site == site
             gone[what] = connection.execute(delete(table).where(here)).rowcount
+        # Nobody else was shown the turns of a conversation; without their presentations their items can go, too.
+        alone = delete(PRESENTATIONS).where(PRESENTATIONS.c.presentation.in_(shown))
+        gone["presentations of conversations"] = connection.execute(alone).rowcount
     return gone
 
 

@@ -23,6 +23,7 @@ from infra.reservations import HOLD, extend, is_serving, mark_done
 from infra.tables import (
     ITEM_REPORTS,
     ITEMS,
+    LIVE_TURNS,
     PORTAL_DRAFTS,
     PORTAL_ITEMS,
     PORTAL_JUDGEMENTS,
@@ -229,7 +230,9 @@ def done_by(db: Database, person: Enrolled, *, since: datetime | None = None) ->
     """How much the person has done, in all or since an instant."""
     here = (PORTAL_JUDGEMENTS.c.site == person.site) & (PORTAL_JUDGEMENTS.c.annotator == person.annotator)
     left = (ITEM_REPORTS.c.site == person.site) & (ITEM_REPORTS.c.annotator == person.annotator)
+    wrote = (LIVE_TURNS.c.site == person.site) & (LIVE_TURNS.c.annotator == person.annotator)
     if since is not None:
+        wrote &= LIVE_TURNS.c.said_at >= since
         here &= PORTAL_JUDGEMENTS.c.submitted_at >= since
         left &= ITEM_REPORTS.c.at >= since
     with db.read() as connection:
@@ -237,10 +240,12 @@ def done_by(db: Database, person: Enrolled, *, since: datetime | None = None) ->
             select(PORTAL_JUDGEMENTS.c.presented_at, PORTAL_JUDGEMENTS.c.submitted_at).where(here)
         ).all()
         skipped = connection.execute(select(func.count()).select_from(ITEM_REPORTS).where(left)).scalar_one()
+        writing = connection.execute(select(func.sum(LIVE_TURNS.c.writing_ms)).where(wrote)).scalar_one()
     return Work(
         done=len(times),
         skipped=int(skipped),
-        seconds=sum((row.submitted_at - row.presented_at).total_seconds() for row in times),
+        seconds=sum((row.submitted_at - row.presented_at).total_seconds() for row in times)
+        + int(writing or 0) / 1000,
         last=max((row.submitted_at for row in times), default=None),
     )
 

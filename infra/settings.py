@@ -23,6 +23,7 @@ __all__ = [
     "WEBHOOK_PATH",
     "BackupSettings",
     "GateSettings",
+    "LiveModelSettings",
     "MlflowSettings",
     "S3Settings",
     "Settings",
@@ -70,6 +71,17 @@ class SiteSettings(_Shape):
     def work_pool(self) -> str:
         """Name of the Prefect work pool whose workers act for the site."""
         return f"site-{self.id}"
+
+
+class LiveModelSettings(_Shape):
+    """A model that people of the portal may talk with; its key belongs into ``secrets.json``."""
+
+    url: str = Field(pattern=r"^https?://", description="base address, up to and with /v1")
+    model: str = Field(min_length=1, max_length=200, description="name of the model there")
+    key: SecretStr | None = None
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    max_tokens: int = Field(default=512, ge=1, le=4096)
+    timeout: float = Field(default=60.0, gt=0, le=300, description="seconds for one attempt")
 
 
 class S3Settings(_Shape):
@@ -157,6 +169,9 @@ class Settings(_Shape):
     )
     release_secret: SecretStr = SecretStr("")
     backups: tuple[BackupSettings, ...] = ()
+    live: dict[str, LiveModelSettings] = Field(
+        default={}, description="models for live conversations, by a name of your own"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

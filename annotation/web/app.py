@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from annotation.web import routes_join, routes_mine, routes_work
+from annotation.web import routes_join, routes_live, routes_mine, routes_work
 from annotation.web.portal import STATIC, Portal
 
 __all__ = ["mount_portal"]
@@ -17,6 +17,6 @@ def mount_portal(app: FastAPI, portal: Portal) -> None:
     The app adds the headers that keep a page from loading anything from elsewhere, and the ceiling for bodies.
     """
     app.state.portal = portal
-    for routes in (routes_join, routes_work, routes_mine):
+    for routes in (routes_join, routes_work, routes_live, routes_mine):
         app.include_router(routes.ROUTER)
     app.mount("/portal/static", StaticFiles(directory=STATIC), name="portal-static")

@@ -22,6 +22,7 @@ from annotation.enrolment import Enrolled
 from annotation.records import AnswerStatus
 from annotation.web import markdown
 from annotation.web.guards import Bucket, Form, cookie_of, csrf_token, require_own
+from annotation.web.live_port import LiveStore
 from annotation.web.ports import PortalStore
 from annotation.web.texts import Language, Languages
 from governance.errors import BoundsError, RefusedError
@@ -79,6 +80,7 @@ class Portal:
         clock: Tells the time.
         secure: Whether people reach the portal by https.
         per_minute: Requests of one session that are served on the long run.
+        live: Live conversations; None where there are none.
     """
 
     def __init__(
@@ -92,8 +94,10 @@ class Portal:
         clock: Callable[[], datetime],
         secure: bool,
         per_minute: int = 240,
+        live: LiveStore | None = None,
     ) -> None:
         self.store = store
+        self.live = live
         self.languages = languages
         self.codebook = codebook
         self.consent_text = consent_text
@@ -127,6 +131,7 @@ class Portal:
             languages=self.languages,
             visit=visit,
             csrf=visit.csrf if visit else "",
+            talks=visit is not None and self.live is not None and self.live.is_offered(visit.person),
             local=lambda texts: texts.get(language.tag) or next(iter(texts.values())),
             **context,
         )

@@ -32,6 +32,7 @@ def mine(portal: ThePortal, visit: SignedIn) -> Response:
         given=portal.store.answers(visit.person),
         labels=_labels(portal, visit),
         done=portal.store.work(visit.person).done,
+        conversations=portal.live.mine(visit.person) if portal.live else (),
     )
 
 
@@ -57,6 +58,9 @@ def download(portal: ThePortal, visit: SignedIn) -> Response:
             for _, one in sorted(portal.store.answers(visit.person).items())
         ],
         "judgements": [dict(one) for one in portal.store.judgements(visit.person)],
+        "conversations": [
+            dict(one) for one in (portal.live.history(visit.person, visit.now) if portal.live else ())
+        ],
     }
     return Response(
         json.dumps(held, indent=2, ensure_ascii=False, default=_plain) + "\n",

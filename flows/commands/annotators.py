@@ -148,7 +148,11 @@ def ask(
     settings, db, _ = _open(home)
     where = settings.site(site).id if site else settings.sites[0].id
     with db:
-        rows = [row for row in catalogue.items(db) if origin in {None, row["origin"]}][:most]
+        # What people wrote in conversations and applications is put before nobody else.
+        own = catalogue.authored(db)
+        rows = [
+            row for row in catalogue.items(db) if origin in {None, row["origin"]} and row["item"] not in own
+        ][:most]
         if not rows:
             raise InputError(
                 "no such items", field="--origin", value=origin, expected="run `bounds import` first"

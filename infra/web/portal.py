@@ -9,6 +9,7 @@ from annotation.web.portal import Portal
 from annotation.web.texts import Languages, shipped_languages
 from governance.errors import BoundsError
 from infra.database import Database
+from infra.live_portal import SqlLive
 from infra.people_texts import load_codebook, load_consent_text, load_countries
 from infra.policy_cache import PolicyCache
 from infra.portal import SqlPortal
@@ -46,14 +47,11 @@ def make_portal(
     """
     tell = clock or _now
     codebook, consent_text = load_codebook(settings), load_consent_text(settings)
-    store = SqlPortal(
-        settings,
-        db,
-        codebook=codebook,
-        consent_text=consent_text,
-        policy=lambda _at: _policy_digest(policies),
-        now=tell(),
-    )
+
+    def policy(_at: datetime) -> str | None:
+        return _policy_digest(policies)
+
+    store = SqlPortal(settings, db, codebook=codebook, consent_text=consent_text, policy=policy, now=tell())
     return Portal(
         store,
         languages=languages or shipped_languages(),
@@ -63,6 +61,7 @@ def make_portal(
         clock=tell,
         secure=(settings.web_url or "").startswith("https:"),
         per_minute=per_minute,
+        live=SqlLive(settings, db, policy=policy, clock=tell),
     )
 
 

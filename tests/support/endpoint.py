@@ -81,6 +81,21 @@ class Stub:
         return web.json_response(message(f"answer to {prompt}"))
 
 
+class SeveralModels(Stub):
+    """Several models at one address: each answers in its own words, or with the fault that ``plan`` names for it."""
+
+    def __init__(self, delay=0.0):
+        super().__init__(delay)
+        self.plan, self.says = {}, {}
+
+    async def _reply(self, request, prompt, times):
+        model = (await request.json())["model"]
+        if model in self.plan:
+            return await super()._reply(request, f"{self.plan[model]} fault", times)
+        number = sum(body["model"] == model for body in self.bodies)
+        return web.json_response(message(self.says.get(model, f"Words {number} of {model[-1]} on {prompt}")))
+
+
 def message(text, finish="stop"):
     return {
         "model": "stub-1",
@@ -90,8 +105,8 @@ def message(text, finish="stop"):
 
 
 @contextmanager
-def stub_endpoint(delay=0.0):
-    stub = Stub(delay)
+def stub_endpoint(delay=0.0, kind=None):
+    stub = (kind or Stub)(delay)
     loop = asyncio.new_event_loop()
     ready = threading.Event()
     runner = None

@@ -87,11 +87,21 @@ class Site:
     """A portal with items, its app, its people; without a server."""
 
     def __init__(
-        self, folder, *, db=None, overlap=3, clock=None, languages=None, per_minute=100_000, sites=None
+        self,
+        folder,
+        *,
+        db=None,
+        overlap=3,
+        clock=None,
+        languages=None,
+        per_minute=100_000,
+        sites=None,
+        live=None,
     ):
         self.settings = Settings(
             home=folder,
             sites=sites or (SiteSettings(id="main", key="secret of the site", portal_overlap=overlap),),
+            live=live or {},
         )
         self.clock = clock or Clock()
         self.db = db or Database(f"sqlite:///{folder / 'platform.db'}", now=NOW)
@@ -115,14 +125,22 @@ class Site:
         who = enrol(self.db, site, name, locale="en", simulated=True, now=self.clock())
         return "/join/" + invite(self.db, who, life=timedelta(days=30), now=self.clock())
 
-    def ready(self, name="a-0001", *, site="main"):
+    def ready(self, name="a-0001", *, site="main", conversation=False):
         """A person who has consented, answered and practised; the secret of their session."""
         link = self.invite(name, site=site)
         store = self.portal.store
         secret = store.open_session(link.removeprefix("/join/"), "en", self.clock())
         who = store.session(secret, self.clock())
         store.decide(
-            who, {"collection": True, "training": True, "publication": True, "recontact": False}, self.clock()
+            who,
+            {
+                "collection": True,
+                "training": True,
+                "publication": True,
+                "conversation": conversation,
+                "recontact": False,
+            },
+            self.clock(),
         )
         declined = [(q.id, "prefer_not_to_say", None, None) for q in self.portal.codebook.fields]
         store.give_answers(who, declined, self.clock())

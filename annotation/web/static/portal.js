@@ -27,6 +27,19 @@ for (const radio of document.querySelectorAll("input[data-rank]")) {
   });
 }
 
+// Answers of models: ask whether they are there, until they are.
+const waiting = document.querySelector("[data-wait]");
+if (waiting) {
+  const look = async () => {
+    try {
+      const answer = await fetch(waiting.dataset.wait, { credentials: "same-origin", redirect: "error" });
+      if (!answer.ok || await answer.text() !== "wait") { location.reload(); return; }
+    } catch { /* the portal may be away for a moment */ }
+    setTimeout(look, 1500);
+  };
+  setTimeout(look, 700);
+}
+
 const form = document.querySelector("form[data-labelling]");
 if (form) {
   // Time while the page is really looked at.

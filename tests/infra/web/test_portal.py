@@ -15,6 +15,7 @@ AGREED = {
     "purpose.collection": "yes",
     "purpose.training": "yes",
     "purpose.publication": "no",
+    "purpose.conversation": "no",
     "purpose.recontact": "no",
 }
 
@@ -288,6 +289,7 @@ class TestMyData:
             "collection",
             "training",
             "publication",
+            "conversation",
             "recontact",
         }
         assert len(held["answers"]) == len(site.portal.codebook.fields)
