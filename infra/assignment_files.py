@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 from annotation.assignment import Plan, parse_plan
+from annotation.pay import Rate
 from annotation.ports import Assigner
 from governance.errors import InputError
 from infra.answers import answers_of
@@ -16,7 +18,7 @@ from infra.quota_assigner import QuotaAssigner
 from infra.reservations import PlainAssigner
 from infra.settings import Settings
 
-__all__ = ["load_plan", "make_assigner", "quotas_of"]
+__all__ = ["load_plan", "make_assigner", "quotas_of", "rate_of"]
 
 Policy = Callable[[datetime], str | None]
 
@@ -69,3 +71,16 @@ def quotas_of(settings: Settings, db: Database, site: str) -> tuple[Plan, QuotaA
         return None
     counting = QuotaAssigner(db, settings.site(site), plan=plan, profile=lambda _: {}, policy=lambda _: None)
     return plan, counting
+
+
+def rate_of(settings: Settings, site: str) -> Rate | None:
+    """What an hour of people's time is worth at a site: its own ``pay``, else the fair pay of its plan, else None."""
+    own = settings.site(site).pay
+    if own is not None:
+        return Rate(per_hour=own.per_hour, currency=own.currency)
+    plan = load_plan(settings, site)
+    if plan is None or plan.pay is None:
+        return None
+    return Rate(
+        per_hour=Decimal(str(plan.pay.fair_per_hour)).quantize(Decimal("0.01")), currency=plan.pay.currency
+    )

@@ -8,10 +8,12 @@ from typing import Any
 
 from annotation.codebook import Codebook, ConsentText
 from annotation.enrolment import ConsentState, Enrolled, GivenAnswer, Shown, Submitted, Work
+from annotation.pay import Meter, Rate
 from annotation.ports import Assigner
 from infra import answers, consents, enrolment, portal_judgements
-from infra.assignment_files import make_assigner
+from infra.assignment_files import make_assigner, rate_of
 from infra.database import Database
+from infra.pay import meters
 from infra.person_keys import PersonKeys, open_person_keys
 from infra.settings import Settings
 from infra.tables import CODEBOOK_VERSIONS
@@ -55,6 +57,7 @@ class SqlPortal:
         self._make = assigner or self._planned
         self._assigners: dict[str, Assigner] = {}
         self._keys: dict[str, PersonKeys] = {}
+        self._rates: dict[str, Rate | None] = {}
 
     def redeem(self, token: str, now: datetime) -> Enrolled | None:
         """Whom a personal link is for."""
@@ -159,6 +162,13 @@ class SqlPortal:
     def work(self, person: Enrolled, since: datetime | None = None) -> Work:
         """How much the person has done."""
         return portal_judgements.done_by(self._db, person, since=since)
+
+    def meter(self, person: Enrolled) -> Meter:
+        """The person's time that counts, and what it comes to."""
+        if person.site not in self._rates:
+            self._rates[person.site] = rate_of(self._settings, person.site)
+        site, rate = self._settings.site(person.site), self._rates[person.site]
+        return meters(self._db, site, rate=rate, annotator=person.annotator)[person.annotator]
 
     def judgements(self, person: Enrolled) -> Sequence[Mapping[str, Any]]:
         """Everything the person judged."""

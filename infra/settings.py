@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -25,6 +26,7 @@ __all__ = [
     "GateSettings",
     "LiveModelSettings",
     "MlflowSettings",
+    "PaySettings",
     "S3Settings",
     "Settings",
     "SiteSettings",
@@ -41,6 +43,13 @@ SITE_ID = r"^[a-z][a-z0-9-]{0,30}$"
 
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PaySettings(_Shape):
+    """What an hour of an annotator's time is worth, as people are told it."""
+
+    per_hour: Decimal = Field(gt=0, max_digits=8, decimal_places=2)
+    currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")
 
 
 class SiteSettings(_Shape):
@@ -60,6 +69,13 @@ class SiteSettings(_Shape):
     key: SecretStr = SecretStr("")
     assignment: str | None = Field(
         default=None, description="plan of assignment (YAML), relative to the data folder"
+    )
+    pay: PaySettings | None = None
+    longest_minutes: int = Field(
+        default=10,
+        ge=1,
+        le=120,
+        description="minutes for which one item of the portal counts as work at most",
     )
 
     @property

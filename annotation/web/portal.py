@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from annotation.codebook import Codebook, ConsentText
 from annotation.enrolment import Enrolled
+from annotation.pay import in_words
 from annotation.records import AnswerStatus
 from annotation.web import markdown
 from annotation.web.guards import Bucket, Form, cookie_of, csrf_token, require_own
@@ -114,6 +115,7 @@ class Portal:
             lstrip_blocks=True,
         )
         self._environment.filters["markdown"] = markdown.render
+        self._environment.filters["in_words"] = in_words
 
     def page(
         self,

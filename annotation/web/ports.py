@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from annotation.enrolment import ConsentState, Enrolled, GivenAnswer, Shown, Submitted, Work
+from annotation.pay import Meter
 
 __all__ = ["PortalStore"]
 
@@ -104,6 +105,10 @@ class PortalStore(Protocol):
 
     def work(self, person: Enrolled, since: datetime | None = None) -> Work:
         """How much the person has done."""
+        ...
+
+    def meter(self, person: Enrolled) -> Meter:
+        """The person's time that counts, and what it comes to."""
         ...
 
     def judgements(self, person: Enrolled) -> Sequence[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
+from annotation.pay import Meter
 from annotation.web.guards import clear_cookie
 from annotation.web.portal import Portal, PortalRoute, Sent, SentForm, SignedIn, ThePortal, Visit
 
@@ -32,6 +33,7 @@ def mine(portal: ThePortal, visit: SignedIn) -> Response:
         given=portal.store.answers(visit.person),
         labels=_labels(portal, visit),
         done=portal.store.work(visit.person).done,
+        meter=portal.store.meter(visit.person),
         conversations=portal.live.mine(visit.person) if portal.live else (),
     )
 
@@ -57,6 +59,7 @@ def download(portal: ThePortal, visit: SignedIn) -> Response:
             }
             for _, one in sorted(portal.store.answers(visit.person).items())
         ],
+        "time": _time(portal.store.meter(visit.person)),
         "judgements": [dict(one) for one in portal.store.judgements(visit.person)],
         "conversations": [
             dict(one) for one in (portal.live.history(visit.person, visit.now) if portal.live else ())
@@ -93,6 +96,16 @@ def withdraw(portal: ThePortal, visit: Sent, form: SentForm) -> Response:
 def read_in(portal: ThePortal, visit: Sent, form: SentForm) -> Response:
     portal.store.set_locale(visit.person, portal.languages.get(form.one("lang")).tag)
     return RedirectResponse("/portal/my-data", 303)
+
+
+def _time(meter: Meter) -> dict[str, Any]:
+    rate = meter.rate
+    return {
+        "seconds": meter.seconds,
+        "per_hour": None if rate is None else str(rate.per_hour),
+        "currency": None if rate is None else rate.currency,
+        "amount": None if meter.amount is None else str(meter.amount),
+    }
 
 
 def _labels(portal: Portal, visit: Visit) -> dict[str, dict[str, str]]:

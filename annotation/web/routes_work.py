@@ -38,7 +38,13 @@ def work(portal: ThePortal, request: Request, visit: SignedIn) -> Response:
     done = portal.store.work(visit.person)
     if shown is None:
         return portal.page(
-            "thanks.html", language=visit.language, visit=visit, here="work", done=done.done, note=note
+            "thanks.html",
+            language=visit.language,
+            visit=visit,
+            here="work",
+            done=done.done,
+            meter=portal.store.meter(visit.person),
+            note=note,
         )
     warning = content_warning(shown.item)
     if warning is not None and shown.presented_at is None:
@@ -134,6 +140,7 @@ def _work_page(
         done=portal.store.work(visit.person).done if done is None else done,
         note=note,
         error=error,
+        meter=portal.store.meter(visit.person),
         minutes=int(worked.total_seconds() // 60) if worked >= _LONG else None,
         status=status,
     )

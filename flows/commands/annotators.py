@@ -15,6 +15,7 @@ import typer
 from governance.errors import InputError
 
 if TYPE_CHECKING:
+    from annotation.pay import Meter
     from infra.database import Database
     from infra.settings import Settings
 
@@ -84,24 +85,43 @@ def invite(
 @app.command("list")
 def list_people(home: Home = None, site: Site = None, as_json: Json = False) -> None:
     """Everybody of a site by pseudonym: how far they are, and how much they judged. No names."""
+    from annotation.pay import in_words
     from infra import enrolment
+    from infra.assignment_files import rate_of
+    from infra.pay import meters
 
     settings, db, _ = _open(home)
+    where = settings.site(site) if site else settings.sites[0]
     with db:
-        found = enrolment.overview(db, site or settings.sites[0].id)
+        found = enrolment.overview(db, where.id)
+        rate = rate_of(settings, where.id)
+        spent = meters(db, where, rate=rate)
     if as_json:
-        rows = [{**asdict(one), "invited_at": one.invited_at.isoformat()} for one in found]
-        typer.echo(json.dumps({"annotators": rows}))
+        rows = [
+            {
+                **asdict(one),
+                "invited_at": one.invited_at.isoformat(),
+                "seconds": spent[one.annotator].seconds if one.annotator in spent else 0.0,
+                "amount": _amount(spent.get(one.annotator)),
+            }
+            for one in found
+        ]
+        currency = rate.currency if rate else None
+        typer.echo(json.dumps({"annotators": rows, "currency": currency}))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for name in ("annotator", "invited", "language", "so far", "judgements"):
-        table.add_column(name, justify="right" if name == "judgements" else "left")
+    columns = ["annotator", "invited", "language", "so far", "judgements", "time"]
+    for name in [*columns, rate.currency] if rate else columns:
+        table.add_column(name, justify="left" if name in columns[:4] else "right")
     for one in found:
         name = f"{one.annotator} (simulated)" if one.simulated else one.annotator
-        table.add_row(name, f"{one.invited_at:%Y-%m-%d}", one.locale, _so_far(one), str(one.judgements))
+        meter = spent.get(one.annotator)
+        row = [name, f"{one.invited_at:%Y-%m-%d}", one.locale, _so_far(one), str(one.judgements)]
+        row.append(in_words(meter.seconds if meter else 0.0))
+        table.add_row(*row, *([_amount(meter) or "0.00"] if rate else []))
     Console().print(table if found else "nobody was invited yet")
 
 
@@ -186,6 +206,10 @@ def _people(contacts: list[str], file: Path | None) -> list[tuple[str, str | Non
     if not people:
         raise InputError("nobody to invite", field="CONTACT", expected="an address, or --file")
     return people
+
+
+def _amount(meter: Meter | None) -> str | None:
+    return None if meter is None or meter.amount is None else str(meter.amount)
 
 
 def _so_far(one: Any) -> str:

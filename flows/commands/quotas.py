@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from governance.errors import InputError
 
 if TYPE_CHECKING:
     from annotation.assignment import Achieved, Plan
+    from annotation.pay import Meter
 
 __all__ = ["as_rows", "quotas"]
 
@@ -44,8 +46,9 @@ def quotas(
 ) -> None:
     """Achieved against target, cell by cell, with the cells that lack people and when they will be filled."""
     from flows.wiring import clock
-    from infra.assignment_files import quotas_of
+    from infra.assignment_files import quotas_of, rate_of
     from infra.database import open_database
+    from infra.pay import meters
     from infra.settings import load_settings
 
     settings = load_settings(home)
@@ -61,11 +64,47 @@ def quotas(
             )
         plan, assigner = made
         rows = as_rows(plan, assigner.achieved(now))
+        spent = meters(db, settings.site(place), rate=rate_of(settings, place))
+        time = _time(spent.values(), plan, sum(row["done"] for row in rows))
     if as_json:
-        document = {"site": place, "plan": f"{plan.id}@{plan.version}", "digest": plan.digest, "cells": rows}
+        document = {
+            "site": place,
+            "plan": f"{plan.id}@{plan.version}",
+            "digest": plan.digest,
+            "cells": rows,
+            "time": time,
+        }
         typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     _show(plan, rows, place)
+    typer.echo(_in_words(time))
+
+
+def _time(spent: Iterable[Meter], plan: Plan, judgements: int) -> dict[str, Any]:
+    """The time of all people that counts, the sum of what each is owed, and what the plan's pay comes to."""
+    found = list(spent)
+    amounts = [meter.amount for meter in found if meter.amount is not None]
+    rate = next((meter.rate for meter in found if meter.rate is not None), None)
+    seconds = round(sum(meter.seconds for meter in found), 3)
+    return {
+        "people": len(found),
+        "seconds": seconds,
+        "amount": str(sum(amounts)) if rate is not None else None,
+        "currency": rate.currency if rate is not None else None,
+        "per_hour_by_item": plan.pay.per_hour(items=judgements, seconds=seconds) if plan.pay else None,
+        "missing": round(plan.pay.missing(items=judgements, seconds=seconds), 2) if plan.pay else None,
+    }
+
+
+def _in_words(time: dict[str, Any]) -> str:
+    from annotation.pay import in_words
+
+    line = f"time that counts: {in_words(time['seconds'])} by {time['people']:,} people"
+    if time["amount"] is not None:
+        line += f", worth {time['amount']} {time['currency']}"
+    if time["per_hour_by_item"] is not None:
+        line += f"; pay by item comes to {time['per_hour_by_item']:.2f} an hour, {time['missing']:.2f} are missing"
+    return line
 
 
 def _show(plan: Plan, rows: list[dict[str, Any]], site: str) -> None:

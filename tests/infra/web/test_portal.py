@@ -7,6 +7,7 @@ import pytest
 
 from infra import consents, enrolment
 from infra.portal_judgements import given_judgements
+from infra.settings import PaySettings, SiteSettings
 from tests.support import portal
 from tests.support.platform import NOW
 from tests.support.portal import Browser, Site
@@ -323,3 +324,33 @@ class TestMyData:
         assert request.request in page.text
         assert browser.get("/portal/work").status_code == 401
         assert consents.live_consents(site.db) == []
+
+
+class TestPay:
+    @pytest.fixture
+    def paid(self, tmp_path):
+        pay = PaySettings(per_hour="12.50", currency="EUR")
+        made = Site(tmp_path, sites=(SiteSettings(id="main", key="secret of the site", pay=pay),))
+        yield made
+        made.db.close()
+
+    def test_time_and_what_it_comes_to_are_shown_and_in_the_download(self, paid):
+        portal.items(paid.db, 2)
+        browser = Browser(paid.app, secret=paid.ready())
+        page = browser.get("/portal/work")
+        assert "Time that counts" not in page.text  # nothing was done yet
+        paid.clock.now += timedelta(minutes=6)
+        page = browser.post(f"/portal/work/{browser.presentation}", {"choice": "first_better"})
+        assert "Time that counts: 6 min. That is 1.25 EUR, at 12.50 EUR an hour." in page.text
+        assert "1.25 EUR" in browser.get("/portal/my-data").text
+        held = json.loads(browser.get("/portal/my-data/download").text)
+        assert held["time"] == {"seconds": 360.0, "per_hour": "12.50", "currency": "EUR", "amount": "1.25"}
+
+    def test_where_no_rate_is_stated_only_the_time_is_shown(self, site):
+        portal.items(site.db, 1)
+        browser = Browser(site.app, secret=site.ready())
+        browser.get("/portal/work")
+        site.clock.now += timedelta(minutes=2)
+        page = browser.post(f"/portal/work/{browser.presentation}", {"choice": "first_better"})
+        assert "Time that counts: 2 min." in page.text
+        assert "an hour" not in page.text
