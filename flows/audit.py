@@ -236,7 +236,8 @@ def note(platform: Platform, info: VersionInfo, row: ledger.Decision) -> None:
     from governance.provenance import Envelope, Statement
     from infra.gate.tags import true_tags, version_note
 
-    envelope = row.envelope.encode()
+    # Two audits of one version may run at once; what stands there is the newest.
+    envelope = (newest_decision(platform, info.model, info.version) or row).envelope.encode()
     decision = Decision.from_statement(Statement.parse(Envelope.parse(envelope).payload))
     review = platform.settings.review_url
     registry = platform.registry()

@@ -16,17 +16,18 @@ from sqlalchemy import func, select
 
 from flows.wiring import Platform, approvals, clock, newest_decision
 from governance.decision import stamp
-from governance.errors import InputError
+from governance.errors import InputError, RefusedError
 from governance.promotion import Decision, verify_decision
 from governance.provenance import Envelope, Statement
 from infra import ledger
 from infra.registry import Registry, VersionInfo
 from infra.tables import FLAGGED_RELEASES
 
-__all__ = ["Swept", "standing", "sweep_alias", "unaudited"]
+__all__ = ["WAITING", "Swept", "standing", "sweep_alias", "unaudited"]
 
 Audit = Callable[[Platform, str, str], Mapping[str, Any]]
-_WAITING = "approvals by"
+# How promotion words that nothing but signatures is missing.
+WAITING = "approvals by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,15 +133,24 @@ def sweep_alias(
     if not due:
         _note_holder(platform, info, alias)
         return Swept(model=model, alias=alias, version=info.version)
-    verdict = str(audit(platform, model, info.version)["verdict"])
+    verdict, refused = _audited(platform, info, audit)
     left = standing(platform, info, alias)
+    left = (*left, *refused) if left else ()
     swept = Swept(model=model, alias=alias, version=info.version, due=due, verdict=verdict, reasons=left)
     if not left:
         _note_holder(platform, info, alias)
         return swept
-    if verdict == "PASS" and all(_WAITING in reason for reason in left):
+    if verdict == "PASS" and all(WAITING in reason for reason in left):
         return swept
     return _demote(platform, registry, swept, audit)
+
+
+def _audited(platform: Platform, info: VersionInfo, audit: Audit) -> tuple[str | None, tuple[str, ...]]:
+    """The verdict of a new audit; None with the reasons where the policy allows none: nothing new is shown then."""
+    try:
+        return str(audit(platform, info.model, info.version)["verdict"]), ()
+    except RefusedError as error:
+        return None, tuple(f"it may not be audited again: {reason}" for reason in error.reasons)
 
 
 def _demote(platform: Platform, registry: Registry, swept: Swept, audit: Audit) -> Swept:
@@ -205,7 +215,7 @@ def _last_passing(platform: Platform, registry: Registry, swept: Swept, audit: A
             continue  # it was deleted
         if not standing(platform, info, swept.alias):
             return row.version
-        audit(platform, swept.model, row.version)
+        _audited(platform, info, audit)
         if not standing(platform, info, swept.alias):
             return row.version
     return None

@@ -27,6 +27,8 @@ def reaudit(home: str | None = None) -> list[dict[str, Any]]:
         For each alias that a version carries: ``model``, ``version``, ``alias``, why it was ``due`` (empty if it
         was not), the new ``verdict`` with its ``reasons`` if it was, whether it was ``demoted``, and the ``successor``.
     """
+    from infra.waiting import wake
+
     found: list[dict[str, Any]] = []
     logger = get_run_logger()
     with open_platform(home) as platform:
@@ -50,6 +52,10 @@ def reaudit(home: str | None = None) -> list[dict[str, Any]]:
                     if swept.demoted:
                         tell(platform, swept)
                     found.append(_plain(swept))
+        try:
+            wake(platform.settings.prefect_api_url)
+        except OutsideError as error:
+            logger.warning("runs that wait for approvals were not woken: %s", error)
     return found
 
 

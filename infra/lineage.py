@@ -1,7 +1,7 @@
 """The record as other tools read it: OpenLineage run events and W3C PROV-JSON, out of the log's entries alone.
 
 Nothing is added that the log does not say: batches make releases, a release and the policies stand behind an audit, an audit
-behind a decision, approvals beside it, and decisions behind the moves of aliases.
+behind a decision, approvals and waivers beside it, an erasure between two batches, and decisions behind the moves of aliases.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _STEPS: Final[Mapping[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]]] = {
     Kind.AUDIT: ("audit", ("policy_digest",), ("digest",)),
     Kind.DECISION: ("decide", (), ("statement",)),
     Kind.APPROVAL: ("approve", ("statement",), ("approval",)),
+    Kind.WAIVER: ("waive", ("document",), ("waiver",)),
+    Kind.ERASURE: ("erase", ("batch",), ("successor",)),
     Kind.PROMOTION: ("promote", ("decision",), ()),
     Kind.REFUSAL: ("promote", ("decision",), ()),
     Kind.DEMOTION: ("demote", ("decision",), ()),
@@ -96,7 +98,7 @@ def prov(entries: Iterable[tuple[int, Entry]], *, namespace: str) -> dict[str, A
             name = f"bounds:model:{version['name']}"
             relation = "wasGeneratedBy" if not outputs else "used"
             _relate(document, relation, act, name, {"bounds:kind": "model version"})
-        if entry.kind is Kind.APPROVAL:
+        if entry.kind in {Kind.APPROVAL, Kind.WAIVER}:
             agent = f"bounds:{entry.body['keyid']}"
             document["agent"].setdefault(agent, {"bounds:kind": "key"})
             document["wasAssociatedWith"][f"_:{position}-agent"] = {"prov:activity": act, "prov:agent": agent}

@@ -121,11 +121,13 @@ class BackupSettings(_Shape):
 class MlflowSettings(_Shape):
     """How the embedded MLflow server is started; ``{backend}`` stands for its own database.
 
-    By default behind the gate; empty texts start it without (nothing is then protected).
+    By default behind the gate; empty texts start it without (nothing is then protected). ``webhook`` says whether the
+    stack registers the webhook that starts the audit of each new version.
     """
 
     registry_store_uri: str | None = "governed:{backend}"
     app_name: str | None = "bounds-gate"
+    webhook: bool = True
 
 
 class GateSettings(_Shape):

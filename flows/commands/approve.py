@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from governance.errors import InputError
+from governance.errors import InputError, OutsideError
 
 __all__ = ["approve"]
 
@@ -37,6 +38,7 @@ def approve(
     """
     from flows.wiring import newest_decision, open_platform
     from infra import approvals
+    from infra.waiting import wake
 
     if (key is None) == (take_from is None):
         raise InputError("either a key or an approval to hand in", expected="--key FILE, or --take FILE")
@@ -61,6 +63,8 @@ def approve(
             typer.echo(f"written to {out}; hand it in with --take")
             return
         taken = approvals.take(platform.db, envelope, approval, trust=platform.trust(now), now=now)
+        with contextlib.suppress(OutsideError):  # the approval is taken; the sweep wakes whoever waits for it
+            wake(platform.settings.prefect_api_url, model, version)
     document = {
         "model": model,
         "version": version,

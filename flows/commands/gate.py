@@ -45,6 +45,17 @@ def pin(home: Home = None) -> None:
 
 
 @app.command()
+def webhook(home: Home = None) -> None:
+    """Register in MLflow the webhook that starts the audit of a new version; again changes nothing that is right."""
+    from infra.settings import load_settings
+    from infra.webhooks import ensure_webhook
+
+    settings = load_settings(home)
+    said = ensure_webhook(settings)
+    typer.echo(f"{said}: {next(iter(settings.gate_webhooks.values()))['url']}")
+
+
+@app.command()
 def floor(
     owner_url: Annotated[
         str,

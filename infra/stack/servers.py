@@ -20,7 +20,7 @@ from infra.stack.ports import HOST
 from infra.stack.probe import ask
 from infra.stack.template import QUIET, find_label_studio
 
-__all__ = ["S3_ANSWERS", "label_studio", "mlflow", "s3", "web"]
+__all__ = ["S3_ANSWERS", "label_studio", "mlflow", "s3", "web", "webhook"]
 
 # An unsigned request is refused, by rclone with 400 and by others with 403; that is an answer.
 S3_ANSWERS = frozenset({200, 400, 403})
@@ -197,4 +197,15 @@ def web(plan: Blueprint) -> Part:
         [sys.executable, "-m", "infra.web", "--port", str(plan.ports["web"])],
         {"BOUNDS_HOME": str(plan.settings.home), "PYTHONPATH": str(CHECKOUT)},
         ready=plan.answers("web", "/alive"),
+    )
+
+
+def webhook(plan: Blueprint) -> Part:
+    """Registers the webhook in MLflow that starts audits, once, and ends."""
+    return plan.part(
+        "webhook",
+        [sys.executable, "-m", "infra.webhooks"],
+        {"BOUNDS_HOME": str(plan.settings.home), "PYTHONPATH": str(CHECKOUT)},
+        ready=None,
+        after=("mlflow",),
     )

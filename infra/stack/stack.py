@@ -232,6 +232,8 @@ class Stack:
             parts += [flow_servers.deployments(blueprint), *flow_servers.workers(blueprint)]
         if "web" in self._parts:
             parts.append(servers.web(blueprint))
+        if {"web", "mlflow", "workers"} <= set(self._parts) and blueprint.settings.mlflow.webhook:
+            parts.append(servers.webhook(blueprint))
         return parts
 
     def _on_change(self) -> None:

@@ -8,6 +8,7 @@ never leaves it (``approve.js``) and is judged here like any other; nobody is lo
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from governance.decision import Decision
-from governance.errors import BoundsError, RefusedError
+from governance.errors import BoundsError, OutsideError, RefusedError
 from governance.promotion import AUDITOR
 from governance.provenance import Envelope, EnvelopeError, Statement, Trust, TrustedKey
 from infra import ledger
@@ -27,6 +28,7 @@ from infra.database import Database, open_database
 from infra.history import history
 from infra.settings import Settings
 from infra.trust import current_trust
+from infra.waiting import wake
 from infra.waivers import waivers_of
 from infra.web.pages import Pages
 
@@ -88,7 +90,12 @@ def router(settings: Settings, pages: Pages) -> APIRouter:
         def taken() -> TrustedKey:
             with opened() as (db, trust, now):
                 row = _newest(db, model, version)
-                return take(db, row.envelope.encode(), body, trust=trust, now=now)
+                key = take(db, row.envelope.encode(), body, trust=trust, now=now)
+            with contextlib.suppress(
+                OutsideError
+            ):  # the approval is taken; the sweep wakes whoever waits for it
+                wake(settings.prefect_api_url, model, version)
+            return key
 
         try:
             key = await run_in_threadpool(taken)

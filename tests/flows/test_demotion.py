@@ -188,6 +188,19 @@ def test_one_that_passes_again_keeps_the_alias(platform, model):
     assert registry.holder(model, "champion").version == "1"
 
 
+def test_a_holder_that_may_not_be_audited_again_loses_the_alias(platform, model):
+    registry, auditor = platform.registry(), Auditor({"1": "PASS"})
+    promoted(platform, registry, model, "1", auditor)
+    tighten(platform)
+
+    def refuses(platform, model, version):
+        raise RefusedError("the audit", ["the error budget is spent"])
+
+    swept = sweep_alias(platform, registry, model, "champion", audit=refuses)
+    assert (swept.verdict, swept.demoted, swept.successor) == (None, True, None)
+    assert "it may not be audited again: the error budget is spent" in swept.reasons
+
+
 def test_withdrawn_data_makes_due(platform, model):
     registry, auditor = platform.registry(), Auditor({"1": "PASS"})
     release = digest("release of withdrawn")

@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from flows.cli import build
 from governance.errors import InputError
+from governance.log.entry import Kind
 from infra.database import open_database
+from tests.support.acts import ACTS, prepare
 from tests.support.decisions import ARTIFACT, NOW
 from tests.support.record import fill, settings_of
 
@@ -65,6 +67,21 @@ def test_prov_names_only_what_it_declares(home):
     for each in document["wasAssociatedWith"].values():
         assert each["prov:agent"] in document["agent"]
     assert len(document["agent"]) == 2
+
+
+def test_waivers_and_erasures_are_steps_too(tmp_path):
+    home = tmp_path / "home"
+    settings = prepare(Kind.WAIVER, home)
+    with open_database(settings, now=NOW) as db:
+        ACTS[Kind.WAIVER](settings, db)
+        ACTS[Kind.ERASURE](settings, db)
+    events = [json.loads(line) for line in bounds("export", "openlineage", "--home", home).splitlines()]
+    last = {event["job"]["name"]: event for event in events[-2:]}
+    assert [each["name"] for each in last["erase"]["inputs"]] == ["b1"]
+    assert [each["name"] for each in last["erase"]["outputs"]] == ["b2"]
+    assert last["waive"]["outputs"][0]["name"].startswith("sha256:")
+    document = json.loads(bounds("export", "prov", "--home", home))
+    assert len(document["agent"]) == 1
 
 
 def test_the_card_and_the_draft_say_what_is_recorded_and_name_the_gaps(home):

@@ -53,7 +53,7 @@ def test_every_part_answers_and_its_start_was_measured(whole_stack):
         "web",
         *workers,
     }
-    assert set(whole_stack.timings) == {part.name for part in health.parts} | {"deployments"}
+    assert set(whole_stack.timings) == {part.name for part in health.parts} | {"deployments", "webhook"}
 
 
 def test_status_is_for_people_and_for_programs(whole_stack):
