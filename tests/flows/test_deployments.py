@@ -21,7 +21,7 @@ def test_what_names_a_site_is_there_once_per_site(deployments):
     assert [(e.name, e.parameters, e.work_pool.name) for e in collect] == [
         (f"collect-{site}", {"site": site}, f"site-{site}") for site in SITES
     ]
-    assert len({entry.name for entry in deployments}) == len(deployments) == 8
+    assert len({entry.name for entry in deployments}) == len(deployments) == 9
 
 
 def test_every_entrypoint_is_a_flow_that_takes_its_parameters(deployments):
