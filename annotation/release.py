@@ -12,7 +12,8 @@
 ``release.json``        the manifest: digests, sources, policies, target
 
 INVARIANT: the files are a function of the kept rows, the policy, the target, the seed, ``as_of`` and the
-key; neither the order nor the partition of the batches, nor a clock or a machine, changes a byte.
+key, and the people's tables of earlier releases; neither the order nor the partition of the batches, nor a
+clock or a machine, changes a byte.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
 import pyarrow as pa
 
 from annotation.card import QUESTIONS, card
@@ -199,6 +201,7 @@ def release_of(
     seed: int,
     key: bytes = b"",
     folder: Path | None = None,
+    earlier: Sequence[pl.DataFrame] = (),
 ) -> Release:
     """The release of gathered rows, made part by part.
 
@@ -210,6 +213,8 @@ def release_of(
         seed: Seed of splits and bootstrap.
         key: Secret of the platform, see :func:`build_release`.
         folder: An empty folder for the files; None keeps them in memory.
+        earlier: The ``annotators.parquet`` of earlier releases; nothing is said that would tell of fewer than k
+            people beside one of them.
     """
     people = release_people(
         inputs.survey.people,
@@ -219,6 +224,7 @@ def release_of(
         k=terms.data.k,
         important=terms.data.important,
         targets=terms.data.targets,
+        earlier=earlier,
     )
     figures = FigureParts(
         annotators=people.table,

@@ -14,6 +14,7 @@ import polars as pl
 from annotation.records import AnswerStatus
 from annotation.splits import split_of
 from annotation.suppression import suppress_profiles
+from annotation.suppression_across import hide_differences
 from annotation.weights import Raked, rake
 from governance.errors import RecordError
 
@@ -54,6 +55,7 @@ def release_people(
     k: int | None,
     important: Sequence[str] = (),
     targets: Mapping[str, Mapping[str, float]],
+    earlier: Sequence[pl.DataFrame] = (),
 ) -> People:
     """The annotators of a release, as it names and describes them.
 
@@ -68,6 +70,7 @@ def release_people(
         k: Smallest published cell; None (no rule of the policy says) withholds every profile column.
         important: Codebook fields to keep longest when cells are small, most important first.
         targets: Codebook field to population share by value, for the weights.
+        earlier: The ``annotators.parquet`` of earlier releases, whose readers may lay this one beside them.
     """
     ids = {
         (annotator, site): _scoped(scope, annotator, site)
@@ -80,6 +83,7 @@ def release_people(
         wide, fields = wide.drop(fields), []
     else:
         wide = suppress_profiles(wide, ["site", *fields], k=k)
+        wide = hide_differences(wide, ["site", *fields], earlier, k=k)
     named = wide.with_columns(
         pl.Series("annotator", [ids[key] for key in people.select("annotator", "site").iter_rows()]),
     ).sort("annotator")

@@ -6,13 +6,14 @@ is made for study: it then says so itself, and no model trained from it passes a
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -29,6 +30,9 @@ from infra import ledger
 from infra.consents import live_consents
 from infra.enrolment import withdrawal_requests
 from infra.release_spill import BatchFolder, spill
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["release"]
 
@@ -56,6 +60,17 @@ def consents_for(platform: Platform, policy: EffectivePolicy) -> LiveConsents | 
     return LiveConsents(purpose=purpose, live=frozenset(live))
 
 
+def earlier_people(platform: Platform) -> list[pl.DataFrame]:
+    """The published people of every earlier release that is still held: whoever has one may compare."""
+    import polars as pl
+
+    return [
+        pl.read_parquet(io.BytesIO(platform.store.get_file("releases", row.tree, "annotators.parquet")))
+        for row in ledger.releases(platform.db)
+        if row.tree is not None and platform.store.has("releases", row.tree)
+    ]
+
+
 @task(name="build", cache_policy=NO_CACHE, **OUTSIDE)
 def build(
     platform: Platform, batches: Sequence[str], terms: Terms, folder: Path, *, as_of: date, seed: int
@@ -80,6 +95,7 @@ def build(
         seed=seed,
         key=platform.settings.release_key,
         folder=places["files"],
+        earlier=earlier_people(platform),
     )
 
 
