@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from annotation.demo.items import ORIGIN
+from annotation.demo.items import ORIGIN, DemoItem
 from annotation.demo.panel import answer as demo_answer
+from annotation.demo.people import Person
 from annotation.importers import Import, read_pandalm
 from annotation.importers.rows import FileJudgement
 from annotation.label_config import pairwise_config, positional_label
@@ -33,6 +34,7 @@ __all__ = [
     "answer_demo",
     "plant_faults",
     "replay_recorded",
+    "say_demo",
     "stage_demo",
     "stage_recorded",
 ]
@@ -62,13 +64,17 @@ PLANTED: Final = (
 )
 
 
-def stage_demo(platform: Platform, site: str, *, most: int | None = None) -> int:
+def stage_demo(
+    platform: Platform, site: str, *, most: int | None = None, through_portal: Sequence[str] = ()
+) -> int:
     """Import the shipped items, queue them at the site, and record the simulated people; how many items.
 
     Args:
         platform: Where.
         site: The site.
         most: At most so many items, the first of the file; all by default.
+        through_portal: Items that the portal gives out instead. If there are any, the people enrol there
+            themselves and are not recorded here.
     """
     rows = [dict(item.row) for item in demo_items()[:most]]
     _import(
@@ -83,7 +89,10 @@ def stage_demo(platform: Platform, site: str, *, most: int | None = None) -> int
             judgements=(),
             refused=(),
         ),
+        elsewhere=through_portal,
     )
+    if through_portal:
+        return len(rows)
     profiles = [
         row
         for person in demo_people()
@@ -94,25 +103,43 @@ def stage_demo(platform: Platform, site: str, *, most: int | None = None) -> int
 
 
 def answer_demo(
-    platform: Platform, site: str, *, seed: int, progress: Callable[[int], None] | None = None
+    platform: Platform,
+    site: str,
+    *,
+    seed: int,
+    without: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Let the simulated panel answer what is shown at the site; how many answers were given now."""
+    """Let the simulated panel answer what is shown in the site's Label Studio; how many answers were given now.
+
+    Args:
+        platform: Where.
+        site: The site.
+        seed: Seed of the answers.
+        without: People who are not of the trusted panel and have no account there.
+        progress: Told how many were given so far.
+    """
     server = platform.label_studio(site)
     assert server is not None  # noqa: S101 - the demonstration's stack has a Label Studio
-    panellists = {person.id: person for person in demo_people()}
+    panellists = {person.id: person for person in demo_people() if person.id not in without}
     by_id = {item.row["item"]: item for item in demo_items()}
     rows = [asdict(row) for row in present(platform, site) if row.source == Source.LABEL_STUDIO]
     items = {row["item"]: row for row in catalogue.items(platform.db, {row["item"] for row in rows})}
 
     def say(item: Mapping[str, Any], row: Mapping[str, Any], person: str) -> PanelAnswer:
-        given = demo_answer(by_id[item["item"]], panellists[person], seed=seed)
-        canonical = [candidate["candidate"] for candidate in item["candidates"]]
-        label = positional_label(given.outcome, given.strength, shown=row["shown"], canonical=canonical)
-        return PanelAnswer(label=label, rationale=given.rationale, seconds=given.seconds)
+        return say_demo(by_id[item["item"]], row["shown"], panellists[person], seed=seed)
 
     project = server.ensure_project(platform.site(site).project, pairwise_config())
     panel = SimulatedPanel(server, sorted(panellists))
     return panel.annotate(project, rows, items, say, progress=progress)
+
+
+def say_demo(item: DemoItem, shown: Sequence[str], person: Person, *, seed: int) -> PanelAnswer:
+    """What a simulated person answers to an item shown in this order: the label of the page, and why."""
+    given = demo_answer(item, person, seed=seed)
+    canonical = [candidate["candidate"] for candidate in item.row["candidates"]]
+    label = positional_label(given.outcome, given.strength, shown=shown, canonical=canonical)
+    return PanelAnswer(label=label, rationale=given.rationale, seconds=given.seconds)
 
 
 def plant_faults(platform: Platform, site: str) -> Sequence[Planted]:
@@ -149,11 +176,12 @@ def _spoil(result: Sequence[Mapping[str, Any]], fault: Planted) -> list[dict[str
     return spoilt
 
 
-def _import(platform: Platform, site: str, imported: Import) -> None:
+def _import(platform: Platform, site: str, imported: Import, *, elsewhere: Sequence[str] = ()) -> None:
     store_import(
         platform.store, platform.db, imported, site=site, now=clock(), keys=platform.keys, judgements=False
     )
-    queues.add_to_queue(platform.db, site, [row["item"] for row in imported.items])
+    queued = [row["item"] for row in imported.items if row["item"] not in elsewhere]
+    queues.add_to_queue(platform.db, site, queued)
 
 
 def stage_recorded(platform: Platform, site: str, path: Path, *, most: int | None) -> Import:

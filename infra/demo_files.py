@@ -25,6 +25,7 @@ __all__ = [
     "demo_items",
     "demo_people",
     "demo_personas",
+    "demo_plan",
     "demo_probes",
     "probes_text",
     "responses_text",
@@ -60,6 +61,11 @@ def demo_items() -> list[DemoItem]:
 def demo_people() -> list[Person]:
     """The simulated people."""
     return parse_people(_read("annotation.demo", "people.jsonl"))
+
+
+def demo_plan() -> str:
+    """The shipped plan of assignment, as YAML."""
+    return _read("annotation.demo", "plan.yaml")
 
 
 def stored_answers() -> Mapping[str, list[StoredAnswer]]:

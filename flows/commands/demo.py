@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from flows.commands.demo_people import Spoken
     from flows.wiring import Platform
     from governance.policy.model import EffectivePolicy
 
@@ -66,6 +67,10 @@ def demo(
     console = Console(stderr=as_json, highlight=False, soft_wrap=False)
     folder = (home or Path(".bounds/demo")).resolve()
     _make_afresh(folder)
+    if data is None:
+        from flows.commands.demo_people import settle
+
+        settle(folder, _SITE)
     timer = _Clock(console)
     begun = time.monotonic()
     with timer.step("stack", "starting Label Studio, MLflow, Prefect and its workers"):
@@ -134,9 +139,11 @@ def _walk(
     from infra.settings import load_settings
 
     use_prefect(load_settings(folder))
-    from flows import demonstration, demonstration_audit
+    from annotation.release import AlignmentTarget
+    from flows import demonstration_audit
     from flows.audit import audit
     from flows.collect import collect
+    from flows.commands import demo_people
     from flows.promote import promote
     from flows.release import release
     from flows.train import train
@@ -146,30 +153,27 @@ def _walk(
     home = str(folder)
     with open_platform(folder) as platform:
         wishes = _show_policy(console, platform)
+        spoken = None
+        if data is None:
+            with timer.step("people", "enrolling simulated people at the portal, who judge by quota"):
+                spoken = demo_people.speak(platform, _SITE, seed=_SEED)
         with timer.step("collect", "collecting"):
-            if data is None:
-                items = demonstration.stage_demo(platform, _SITE)
-                collect(_SITE, home=home)
-                given = demonstration.answer_demo(platform, _SITE, seed=_SEED)
-                planted: Sequence[Any] = demonstration.plant_faults(platform, _SITE)
-            else:
-                imported = demonstration.stage_recorded(platform, _SITE, data, most=most)
-                items, planted = len(imported.items), ()
-                given = demonstration.replay_recorded(platform, _SITE, imported)
+            items, given, planted = _hear(platform, data, most, spoken)
             collected = collect(_SITE, home=home)
-        _show_collected(console, platform, items, given, collected, data)
+        _show_collected(console, items, given, collected, spoken)
         with timer.step("validate", "validating"):
             [batch] = validate(_SITE, home=home)
         _show_batch(console, batch, planted)
         with timer.step("release", "building the release"):
-            released = release(
+            target = AlignmentTarget(
                 better="more helpful to the person who asked, inside the law",
                 asked="Which answer is better?",
-                for_whom="the simulated people of this demonstration"
-                if data is None
-                else "PandaLM's three annotators",
-                for_study=data is not None,
-                home=home,
+                for_whom="PandaLM's three annotators"
+                if data is not None
+                else "the simulated people of this demonstration",
+            )
+            released = release(
+                target.better, target.asked, target.for_whom, for_study=data is not None, home=home
             )
         _show_release(console, released)
         kinds = demonstration_audit.CANDIDATES if data is None else ("unbounded", "bounded")
@@ -185,10 +189,16 @@ def _walk(
             for kind, version in trained["versions"].items():
                 outcomes[kind] = promote(version, model=trained["model"], home=home)
         _show_outcomes(console, outcomes)
+        withdrawn = None
+        if spoken is not None:
+            with timer.step("withdraw", "withdrawing one person, and releasing without them"):
+                withdrawn = demo_people.leave(platform, _SITE, released, target)
+            demo_people.show_withdrawal(console, withdrawn)
         settings = platform.settings
     promoted = [kind for kind, outcome in outcomes.items() if outcome["promoted"]]
     return {
-        "as_expected": promoted == (["bounded"] if data is None else []),
+        "as_expected": promoted == (["bounded"] if data is None else [])
+        and (withdrawn is None or withdrawn["gone"]),
         "addresses": {
             "start page": settings.web_url,
             "Prefect (the flow runs)": str(settings.prefect_api_url).removesuffix("/api"),
@@ -206,7 +216,27 @@ def _walk(
         "verdicts": {kind: found["verdict"] for kind, found in verdicts.items()},
         "reasons": {kind: found["reasons"] for kind, found in verdicts.items()},
         "promotions": outcomes,
+        "people": None if spoken is None else asdict(spoken),
+        "withdrawal": withdrawn,
     }
+
+
+def _hear(
+    platform: Platform, data: Path | None, most: int | None, spoken: Spoken | None
+) -> tuple[int, int, Sequence[Any]]:
+    """Let the panel answer in Label Studio; how many items there are, how many judgements, which faults."""
+    from flows import demonstration, demonstration_people
+    from flows.collect import collect
+
+    if data is None:
+        collect(_SITE, home=str(platform.settings.home))
+        outside = [demonstration_people.FROM_OUTSIDE]
+        given = demonstration.answer_demo(platform, _SITE, seed=_SEED, without=outside)
+        planted = demonstration.plant_faults(platform, _SITE)
+        assert spoken is not None  # noqa: S101 - without a file there are people
+        return spoken.items, spoken.judgements + given, planted
+    imported = demonstration.stage_recorded(platform, _SITE, data, most=most)
+    return len(imported.items), demonstration.replay_recorded(platform, _SITE, imported), ()
 
 
 def _show_policy(console: Console, platform: Platform) -> dict[str, Any]:
@@ -262,22 +292,19 @@ def _next_version(policy: EffectivePolicy, at: datetime) -> list[str]:
 
 
 def _show_collected(
-    console: Console,
-    platform: Platform,
-    items: int,
-    given: int,
-    collected: Mapping[str, Any],
-    data: Path | None,
+    console: Console, items: int, given: int, collected: Mapping[str, Any], spoken: Spoken | None
 ) -> None:
-    from infra import people
-
-    who = len({row["annotator"] for row in people.profiles(platform.db, _SITE)})
     said = (
-        f"by {who} [b]simulated[/b] people"
-        if data is None
+        f"by {spoken.people} [b]simulated[/b] people"
+        if spoken is not None
         else "replayed from the file; of the people nothing is known"
     )
-    console.print(f"\n[b]2  Collect[/b]  {items} items, {given} judgements {said}, through Label Studio")
+    where = "through Label Studio and the portal" if spoken is not None else "through Label Studio"
+    console.print(f"\n[b]2  Collect[/b]  {items} items, {given} judgements {said}, {where}")
+    if spoken is not None:
+        from flows.commands.demo_people import show_people
+
+        show_people(console, spoken)
     console.print(f"   raw events  [dim]{collected['events']}[/dim]")
 
 

@@ -18,10 +18,10 @@ from infra import collected, enrolment
 from infra.database import Database
 from infra.person_keys import open_person_keys
 from infra.portal_source import PortalSource
+from infra.portal_visitor import PortalVisitor
 from infra.settings import load_settings
 from tests.support import portal
 from tests.support.databases import new_database
-from tests.support.portal_visitor import PortalVisitor
 
 pytestmark = pytest.mark.servers
 PROFILE = {"age": "25-34", "gender": "female", "languages": "de en"}

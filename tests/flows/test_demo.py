@@ -67,6 +67,20 @@ def test_one_version_is_promoted_and_one_refused_for_its_own_fault_alone(tmp_pat
         assert batch["failed_rules"] == {"D.duration": 1, "D.personal-data": 1, "R.decodable": 1}
         assert story["wishes"]["denied"] == ["companionship"]
         assert story["wishes"]["clipped"] == ["detail"]
+        people, left = story["people"], story["withdrawal"]
+        assert (people["people"], people["cells"]) == (12, 12)
+        assert [each.partition(" (")[0] for each in people["missing"]] == [
+            "25-34 male",
+            "45-54 female",
+            "55-64 male",
+            "65+ male",
+        ]
+        # What the portal gave by quota is in the batch with the panel's.
+        assert people["judgements"] == 26
+        assert story["judgements"] == people["judgements"] + 3 * (story["items"] - 8)
+        assert (left["before"], left["after"], left["gone"]) == (12, 11, True)
+        assert left["receipt"]["releases"] == [story["release"]]
+        assert len(left["receipt"]["models"]) == len(CANDIDATES)
         if keep:
             shown_in_the_pages(story)
     finally:

@@ -1,6 +1,6 @@
 """A program that plays a person at the portal: over HTTP, through the same pages, one request after the other.
 
-The load test measures with it. Whom it plays is marked as
+The demonstration enrols its people with it, and the load test measures with it. Whom it plays is marked as
 simulated when invited, and so is everything that it gives.
 """
 
@@ -55,13 +55,21 @@ class PortalVisitor:
     def __exit__(self, *error: object) -> None:
         self._client.close()
 
+    def join(self) -> None:
+        """Follow the link: a session begins.
+
+        Raises:
+            OutsideError: The link is none, or the portal fails.
+        """
+        self._post(self.link, {})
+
     def enrol(self) -> None:
         """Follow the link, decide, answer, practise.
 
         Raises:
             OutsideError: The portal answers with something else than its pages.
         """
-        self._post(self.link, {})
+        self.join()
         page = self._get("/portal/consent")
         decisions = {
             f"purpose.{purpose}": "yes" if self.purposes is None or purpose in self.purposes else "no"
@@ -94,20 +102,44 @@ class PortalVisitor:
             OutsideError: The portal refuses or fails.
         """
         given = 0
-        while given < most:
+        while given < most and (found := self.look()) is not None:
+            if pause is not None:
+                time.sleep(pause())
+            self.submit(*found, answer(*found))
+            given += 1
+        return given
+
+    def look(self) -> tuple[str, str] | None:
+        """The presentation that is this person's turn, shown now, and its page; None if nothing is left for them.
+
+        Raises:
+            OutsideError: The portal refuses or fails.
+        """
+        while True:
             page = self._get("/portal/work", kind="serve")
             found = _SHOWN.search(page)
             if found is None:
-                return given
-            if found[2]:
-                self._post(f"/portal/work/{found[1]}/show", {"csrf": _one(_CSRF, page)})
-                continue
-            if pause is not None:
-                time.sleep(pause())
-            fields = {"csrf": _one(_CSRF, page), **answer(found[1], page)}
-            self._post(f"/portal/work/{found[1]}", fields, kind="submit")
-            given += 1
-        return given
+                return None
+            if not found[2]:
+                return found[1], page
+            self._post(f"/portal/work/{found[1]}/show", {"csrf": _one(_CSRF, page)})
+
+    def submit(self, presentation: str, page: str, answer: Mapping[str, str]) -> None:
+        """Send the form of a page that :meth:`look` gave.
+
+        Raises:
+            OutsideError: The portal refuses or fails.
+        """
+        self._post(f"/portal/work/{presentation}", {"csrf": _one(_CSRF, page), **answer}, kind="submit")
+
+    def withdraw(self) -> None:
+        """Withdraw, by the page of one's own data; from here on nothing is served to the person.
+
+        Raises:
+            OutsideError: The portal refuses or fails.
+        """
+        page = self._get("/portal/my-data/withdraw")
+        self._post("/portal/my-data/withdraw", {"csrf": _one(_CSRF, page), "sure": "1"}, expect=200)
 
     def _get(self, path: str, *, kind: str = "other") -> str:
         for _ in range(_MOST_STEPS):
@@ -119,10 +151,12 @@ class PortalVisitor:
             raise OutsideError(f"the portal answers {path} with {answer.status_code}")
         return answer.text
 
-    def _post(self, path: str, fields: Mapping[str, object], *, kind: str = "other") -> None:
+    def _post(
+        self, path: str, fields: Mapping[str, object], *, kind: str = "other", expect: int = 303
+    ) -> None:
         body = urlencode(fields, doseq=True)
         answer = self._timed(kind, lambda: self._client.post(path, content=body, headers=_FORM))
-        if answer.status_code != 303:
+        if answer.status_code != expect:
             where = re.sub(r"/join/.*", "/join/…", path)
             raise OutsideError(f"the portal answers the form of {where} with {answer.status_code}")
 
