@@ -36,11 +36,12 @@ class Spoken:
 
 
 def settle(home: Path, site: str) -> None:
-    """Write the settings of the demonstration's portal into a fresh data folder."""
+    """Write the settings of the demonstration, its portal's among them, into a fresh data folder."""
     from infra.demo_files import demo_plan
 
     (home / "plan.yaml").write_text(demo_plan(), encoding="utf-8")
-    settings = f'[[sites]]\nid = "{site}"\nassignment = "plan.yaml"\n'
+    # The story audits each version itself, in view; a webhook would audit each once more beside it.
+    settings = f'[mlflow]\nwebhook = false\n\n[[sites]]\nid = "{site}"\nassignment = "plan.yaml"\n'
     (home / "settings.toml").write_text(settings, encoding="utf-8")
 
 
