@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from annotation.release import AlignmentTarget
     from flows.commands.demo_people import Spoken
     from flows.wiring import Platform
     from governance.policy.model import EffectivePolicy
@@ -189,16 +190,14 @@ def _walk(
             for kind, version in trained["versions"].items():
                 outcomes[kind] = promote(version, model=trained["model"], home=home)
         _show_outcomes(console, outcomes)
-        withdrawn = None
-        if spoken is not None:
-            with timer.step("withdraw", "withdrawing one person, and releasing without them"):
-                withdrawn = demo_people.leave(platform, _SITE, released, target)
-            demo_people.show_withdrawal(console, withdrawn)
+        guarded = _guard(console, timer, platform, outcomes)
+        left = _leave(console, timer, platform, spoken, released, target)
         settings = platform.settings
     promoted = [kind for kind, outcome in outcomes.items() if outcome["promoted"]]
     return {
         "as_expected": promoted == (["bounded"] if data is None else [])
-        and (withdrawn is None or withdrawn["gone"]),
+        and guarded["as_expected"]
+        and left["as_expected"],
         "addresses": {
             "start page": settings.web_url,
             "Prefect (the flow runs)": str(settings.prefect_api_url).removesuffix("/api"),
@@ -217,7 +216,64 @@ def _walk(
         "reasons": {kind: found["reasons"] for kind, found in verdicts.items()},
         "promotions": outcomes,
         "people": None if spoken is None else asdict(spoken),
+        "withdrawal": left["withdrawal"],
+        "gate": guarded,
+        "record": left["record"],
+    }
+
+
+def _guard(
+    console: Console, timer: _Clock, platform: Platform, outcomes: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What holds after the promotion: the gate, and the sweep under a tighter policy."""
+    from flows import demonstration_gate
+    from flows.commands import demo_gate
+
+    home = platform.settings.home
+    refused = demo_gate.refused_by_hand(console, platform, outcomes)
+    swept: list[Any] = []
+    back = None
+    for kind, outcome in outcomes.items():
+        if outcome["promoted"]:
+            with timer.step("tighten", "putting the next policy in force, and taking it back"):
+                swept = demonstration_gate.tighten(home)
+                back = demonstration_gate.take_back(home, outcome["model"], outcome["version"])
+            demo_gate.show_demotion(console, swept)
+            demo_gate.show_return(console, kind, back)
+    return {
+        "as_expected": refused
+        and all(each["demoted"] for each in swept)
+        and (back is None or back["promoted"]),
+        "refused_by_hand": refused,
+        "swept": swept,
+        "back": back,
+    }
+
+
+def _leave(
+    console: Console,
+    timer: _Clock,
+    platform: Platform,
+    spoken: Spoken | None,
+    released: Mapping[str, Any],
+    target: AlignmentTarget,
+) -> dict[str, Any]:
+    """What remains: one person leaves, and an outsider verifies the record of it all."""
+    from flows.commands import demo_gate, demo_people
+    from flows.demonstration_gate import record_outside
+
+    withdrawn = None
+    if spoken is not None:
+        with timer.step("withdraw", "withdrawing one person, and releasing without them"):
+            withdrawn = demo_people.leave(platform, _SITE, released, target)
+        demo_people.show_withdrawal(console, withdrawn)
+    with timer.step("verify", "exporting the record and verifying it"):
+        checked = record_outside(platform, platform.settings.home / "record")
+    demo_gate.show_record(console, checked)
+    return {
+        "as_expected": (withdrawn is None or withdrawn["gone"]) and not checked.faults,
         "withdrawal": withdrawn,
+        "record": asdict(checked),
     }
 
 

@@ -110,7 +110,7 @@ def show_withdrawal(console: Console, withdrawn: Mapping[str, Any]) -> None:
     done = sum(each["count"] > 0 for each in receipt["done"])
     places = len({each["where"] for each in receipt["done"] if each["count"]})
     console.print(
-        f"\n[b]7  Withdraw[/b]  {withdrawn['person']} leaves by the portal's button: receipt {receipt['receipt']}"
+        f"\n[b]8  Withdraw[/b]  {withdrawn['person']} leaves by the portal's button: receipt {receipt['receipt']}"
     )
     console.print(
         f"   {done} kinds of traces erased in {places} stores, the key among them; "

@@ -81,6 +81,17 @@ def test_one_version_is_promoted_and_one_refused_for_its_own_fault_alone(tmp_pat
         assert (left["before"], left["after"], left["gone"]) == (12, 11, True)
         assert left["receipt"]["releases"] == [story["release"]]
         assert len(left["receipt"]["models"]) == len(CANDIDATES)
+        gate = story["gate"]
+        assert gate["refused_by_hand"]
+        [swept] = gate["swept"]
+        assert (swept["version"], swept["demoted"], swept["successor"]) == (
+            story["versions"]["bounded"],
+            True,
+            None,
+        )
+        assert any("T1.terrorism" in reason for reason in swept["reasons"])
+        assert gate["back"]["promoted"]
+        assert story["record"]["faults"] == []
         if keep:
             shown_in_the_pages(story)
     finally:
