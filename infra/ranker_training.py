@@ -240,7 +240,10 @@ def _fit(
 
 
 def busiest(tables: Mapping[str, pa.Table]) -> str:
-    """The annotator with the most rows in ``pairs`` or ``judgements``; of several, the first by id.
+    """The annotator with the most rows in ``pairs`` or ``judgements``.
+
+    Of several, the one of whom the fewest rows are there to train on, where the table has splits: ids are new in
+    every release, and whom a candidate learns from must not change with them. Then the first by id.
 
     Raises:
         RecordError: The rows do not say whose they are.
@@ -248,8 +251,11 @@ def busiest(tables: Mapping[str, pa.Table]) -> str:
     table = tables.get("pairs", tables.get("judgements"))
     if table is None or "annotator" not in table.column_names or table.num_rows == 0:
         raise RecordError("the preferences do not say whose they are", field="annotator")
-    counts = Counter(table["annotator"].to_pylist())
-    return str(min(counts, key=lambda annotator: (-counts[annotator], annotator)))
+    people = table["annotator"].to_pylist()
+    counts = Counter(people)
+    splits = table["split"].to_pylist() if "split" in table.column_names else [TRAIN] * len(people)
+    trained = Counter(who for who, split in zip(people, splits, strict=True) if split == TRAIN)
+    return str(min(counts, key=lambda annotator: (-counts[annotator], trained[annotator], annotator)))
 
 
 def preference_accuracy(ranker: StoredRanker, pairs: Sequence[Pair]) -> float:

@@ -409,3 +409,11 @@ def test_mlflow_serves_the_candidates(weights: Weights, tmp_path: Path, monkeypa
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/demo/{version}"))
         assert load(folder / "data" / "ranker").digest == ranker.digest
         assert not list(folder.rglob("*.pkl"))
+
+
+def test_whom_the_overfitted_one_learns_from_does_not_hang_on_ids():
+    """Of two with as many rows, whoever has fewer to train on, whatever their ids are in this release."""
+    for one, other in (("a", "b"), ("b", "a")):
+        rows = [(one, "train"), (one, "test"), (other, "train"), (other, "train"), ("c", "train")]
+        table = pa.table({"annotator": [who for who, _ in rows], "split": [split for _, split in rows]})
+        assert busiest({"pairs": table}) == one
