@@ -135,13 +135,15 @@ class GateSettings(_Shape):
 
     ``folder`` is where terms are published (below the data folder by default), ``models`` are patterns of the
     names of governed models, and terms that are not renewed for ``terms_days`` shut the gate. Refusals and tags link
-    to ``review``/MODEL/VERSION, by default the platform's own pages.
+    to ``review``/MODEL/VERSION, by default the platform's own pages. ``grants`` is MLflow's PostgreSQL database as the
+    role that writes the floor's grants; with it, whatever is published is granted there too.
     """
 
     folder: Path | None = None
     models: tuple[str, ...] = Field(default=("*",), min_length=1)
     terms_days: int = Field(default=14, ge=1, le=366)
     review: str | None = None
+    grants: SecretStr | None = None
 
 
 class Settings(_Shape):

@@ -17,7 +17,9 @@ from governance.provenance import Envelope
 from governance.trust import TrustVersion, envelopes_of
 from infra.approvals import joined
 from infra.database import Database, open_database
+from infra.gate.floor import write_grants
 from infra.gate.folder import publish
+from infra.gate.grants import grants_of
 from infra.gate.pin import Pin
 from infra.ledger import Decision, decisions
 from infra.policy_files import load_pack
@@ -31,9 +33,11 @@ __all__ = ["make_pin", "prepare_host", "publish_terms"]
 def publish_terms(settings: Settings, db: Database, *, policy: EffectivePolicy, now: datetime) -> Terms:
     """Publish what holds now; nothing new is written where nothing has changed.
 
+    Where the settings name the database of the grants, the floor under the gate is told the same.
+
     Raises:
         InputError: The policy in force protects no alias: there is nothing to tell.
-        OutsideError: The folder cannot be written.
+        OutsideError: The folder, or the database of the grants, cannot be written.
     """
     if not policy.promotion.aliases:
         raise InputError(
@@ -66,7 +70,7 @@ def publish_terms(settings: Settings, db: Database, *, policy: EffectivePolicy, 
         issued=now,
         expires=now + timedelta(days=1),
     )
-    return publish(
+    published = publish(
         settings.gate_folder,
         terms,
         chain=trust_file(settings).read_bytes(),
@@ -75,6 +79,10 @@ def publish_terms(settings: Settings, db: Database, *, policy: EffectivePolicy, 
         now=now,
         validity=timedelta(days=settings.gate.terms_days),
     )
+    if settings.gate.grants:
+        allowed = grants_of(published, envelopes, trust=trust.with_revoked(revoked), now=now)
+        write_grants(settings.gate.grants.get_secret_value(), aliases=published.aliases, grants=allowed)
+    return published
 
 
 def make_pin(settings: Settings, db: Database, now: datetime) -> Pin:
