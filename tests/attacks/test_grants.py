@@ -17,7 +17,7 @@ from tests.attacks.deployment import Shape
 from tests.attacks.floor import prepared
 from tests.support.decisions import FINDING, decision
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 MODEL = "granted"
 
 
