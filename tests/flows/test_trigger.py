@@ -6,6 +6,7 @@ Says how long it took (``-s`` shows it); the figures of the measurements are mad
 import json
 import shutil
 import time
+import uuid
 from dataclasses import replace
 from datetime import timedelta
 
@@ -100,13 +101,23 @@ def decided(platform, version):
     return newest_decision(platform, MODEL, version)
 
 
+def create_run(client, name, parameters):
+    """Id of a new run of a deployment; a busy Prefect on SQLite says 503 and is asked again, for the same run."""
+    found = client.get(f"/deployments/name/{name}").raise_for_status().json()
+    body = {"parameters": parameters, "idempotency_key": uuid.uuid4().hex}
+
+    def made():
+        answer = client.post(f"/deployments/{found['id']}/create_flow_run", json=body)
+        return None if answer.status_code == 503 else answer.raise_for_status().json()["id"]
+
+    return eventually(made, seconds=60)
+
+
 def run(stack, name, **parameters):
     """A run of a deployment, by a worker of the stack; its final state."""
     api = stack.settings.prefect_api_url
     with httpx.Client(base_url=api, timeout=30) as client:
-        found = client.get(f"/deployments/name/{name}").raise_for_status().json()
-        made = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
-        id_ = made.raise_for_status().json()["id"]
+        id_ = create_run(client, name, parameters)
 
         def ended():
             state = client.get(f"/flow_runs/{id_}").raise_for_status().json()["state"]
@@ -182,9 +193,7 @@ def test_a_flow_waits_for_signatures_and_takes_nothing_else(stack, platform):
     assert run(stack, "audit/audit", version=version)["type"] == "COMPLETED"
     api = stack.settings.prefect_api_url
     with httpx.Client(base_url=api, timeout=30) as client:
-        found = client.get("/deployments/name/await-approvals/await-approvals").raise_for_status().json()
-        asked = {"parameters": {"version": version}}
-        waiting = client.post(f"/deployments/{found['id']}/create_flow_run", json=asked).json()["id"]
+        waiting = create_run(client, "await-approvals/await-approvals", {"version": version})
 
         def state():
             return client.get(f"/flow_runs/{waiting}").raise_for_status().json()
