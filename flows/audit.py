@@ -18,13 +18,12 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from annotation.data_results import data_results
 from flows.audit_attempt import attempt_of, finish, recorded
+from flows.audit_data import data
 from flows.audit_people import alignment
 from flows.running import OUTSIDE
-from flows.wiring import Platform, approvals, clock, data_checks, newest_decision, open_platform
+from flows.wiring import Platform, approvals, clock, newest_decision, open_platform
 from governance.audit.contamination import contaminated, without_contaminated
-from governance.audit.data import data_findings
 from governance.audit.judges import Judge, RefusalPatterns
 from governance.audit.markdown import as_markdown
 from governance.audit.page import as_page
@@ -34,7 +33,6 @@ from governance.audit.probes import ProbeSet
 from governance.audit.report import AuditReport
 from governance.audit.responses import NO_PERSONA
 from governance.audit.run import run_audit
-from governance.audit.verdicts import Finding
 from governance.digest import digest_bytes, short
 from governance.errors import InputError
 from governance.policy.model import EffectivePolicy
@@ -82,18 +80,6 @@ def judges(platform: Platform) -> Mapping[str, Judge]:
     if labels is None:
         return {"*": RefusalPatterns()}
     return {"*": authored_labels() if labels == "demo" else CompletionsSubject(labels).labels()}
-
-
-def data(platform: Platform, policy: EffectivePolicy, release: str | None) -> tuple[Finding, ...]:
-    """What the batches behind a release say about the policy's data rules."""
-    found = {row.digest: row for row in ledger.releases(platform.db)}.get(release or "")
-    contents = {
-        batch: json.loads(platform.store.get_file("batches", batch, "checks.json"))
-        for batch in (found.batches if found else ())
-    }
-    needs = {need.id: need.check for need in policy.data_requirements}
-    results = data_results(data_checks(policy), needs, contents)
-    return data_findings(policy, results, release=found.digest if found else None)
 
 
 @task(name="examine", cache_policy=NO_CACHE, **OUTSIDE)

@@ -18,7 +18,7 @@ from governance.errors import InputError
 from infra.database import Database
 from infra.tables import CONSENT_EVENTS, CONSENT_VERSIONS
 
-__all__ = ["consent_state", "decide", "history", "live_consents", "record_version", "state_in"]
+__all__ = ["consent_state", "decide", "ended_since", "history", "live_consents", "record_version", "state_in"]
 
 _GIVEN, _WITHDRAWN = "given", "withdrawn"
 
@@ -115,6 +115,16 @@ def history(db: Database, site: str, annotator: str) -> list[dict[str, Any]]:
     """Every consent event of a person, oldest first."""
     with db.read() as connection:
         return _events(connection, site, annotator)
+
+
+def ended_since(db: Database, purpose: str, at: datetime) -> frozenset[str]:
+    """The consents to a purpose that are not live now and were withdrawn at or after an instant."""
+    query = select(CONSENT_EVENTS.c.consent).where(
+        CONSENT_EVENTS.c.purpose == purpose, CONSENT_EVENTS.c.kind == _WITHDRAWN, CONSENT_EVENTS.c.at >= at
+    )
+    with db.read() as connection:
+        ended = set(connection.execute(query).scalars())
+    return frozenset(ended - {row["consent"] for row in live_consents(db) if row["purpose"] == purpose})
 
 
 def live_consents(db: Database, site: str | None = None) -> list[dict[str, str]]:

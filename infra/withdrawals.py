@@ -45,6 +45,7 @@ __all__ = [
     "receipt_commitment",
     "receipt_of",
     "request_of",
+    "successors",
 ]
 
 
@@ -166,6 +167,12 @@ def erased_batches(db: Database, request: str) -> dict[str, str | None]:
     query = select(ERASED_BATCHES).where(ERASED_BATCHES.c.request == request)
     with db.read() as connection:
         return {row.batch: row.successor for row in connection.execute(query)}
+
+
+def successors(db: Database) -> dict[str, str | None]:
+    """Every erased batch → the one that took its place; None where nothing was left of it."""
+    with db.read() as connection:
+        return {row.batch: row.successor for row in connection.execute(select(ERASED_BATCHES))}
 
 
 def flagged_releases(db: Database) -> dict[str, tuple[str, ...]]:
