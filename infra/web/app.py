@@ -17,7 +17,7 @@ from annotation.web.app import mount_portal
 from annotation.web.portal import Portal
 from infra.policy_cache import PolicyCache
 from infra.settings import Settings
-from infra.web import batches, catalogue, feedback_api, hooks, models, policy_api, start
+from infra.web import batches, catalogue, feedback_api, hooks, models, policy_api, quotas, start
 from infra.web.counts import read_counts
 from infra.web.keys import ApiKeys
 from infra.web.limits import BodyLimit
@@ -52,6 +52,7 @@ def create_app(
             Link(path="/", label="Overview"),
             Link(path=catalogue.PATH, label="Policies"),
             Link(path=batches.PATH, label="Batches"),
+            Link(path=quotas.PATH, label="Quotas"),
             Link(path=models.PATH, label="Models"),
         ]
     )
@@ -62,6 +63,7 @@ def create_app(
     app.include_router(policy_api.router(stack, keys))
     app.include_router(feedback_api.router(settings, keys))
     app.include_router(batches.router(settings, pages))
+    app.include_router(quotas.router(settings, pages))
     app.include_router(hooks.router(settings))
     if portal is not None:
         mount_portal(app, portal(stack))
