@@ -1,5 +1,6 @@
-"""The sweep against the embedded MLflow with its gate: what the sweep decides, the gate lets happen, and nothing else."""
+"""The embedded MLflow with its gate: what the sweep decides it lets happen, and nothing else, in its own page too."""
 
+import re
 import shutil
 
 import mlflow
@@ -11,6 +12,7 @@ from flows.wiring import clock, open_platform
 from infra.policy_files import POLICIES
 from infra.stack import Stack
 from tests.flows.test_demotion import Auditor, moves, tighten
+from tests.support.browser import CHROMIUM, QUIET
 
 pytestmark = pytest.mark.servers
 
@@ -99,3 +101,40 @@ def test_one_that_passes_under_the_new_policy_keeps_the_alias_and_is_guarded_by_
     auditor(gated, model, "2")
     with pytest.raises(MlflowException, match="refused"):
         client.set_registered_model_alias(model, "champion", "2")
+
+
+def set_in_dialog(page, address, model, version):
+    """Give the alias as a reviewer does: the version's page, "Add" beside the aliases, the name, "Save"."""
+    page.goto(f"{address}/#/models/{model}/versions/{version}")
+    page.get_by_role("button", name="Add", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox").click()
+    page.keyboard.type("champion")
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="Save aliases").click()
+    return dialog
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")
+def test_a_reviewer_is_refused_in_mlflows_own_dialog_and_then_allowed(gated, client, policy):
+    api = pytest.importorskip("playwright.sync_api")
+    model, address = "reviewed", gated.settings.mlflow_url
+    register(client, model)
+    auditor = Auditor({"1": "PASS", "2": "FAIL"})
+    for version in auditor.verdicts:
+        auditor(gated, model, version)
+    gated.publish(clock())
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        dialog = set_in_dialog(page, address, model, "2")
+        api.expect(dialog).to_contain_text("version 2 is refused", timeout=60_000)
+        api.expect(dialog).to_contain_text("the verdict is FAIL")
+        assert client.get_registered_model(model).aliases == {}
+        dialog = set_in_dialog(page, address, model, "1")
+        api.expect(dialog).to_be_hidden(timeout=60_000)
+        api.expect(page.get_by_text(re.compile("champion")).first).to_be_visible()
+        assert client.get_registered_model(model).aliases == {"champion": "1"}
+        browser.close()
