@@ -193,24 +193,26 @@ def _data(about: Dossier) -> list[str]:
 
 
 def _findings(said: Decision) -> list[str]:
-    head = [
-        "| rule | direction | violating | upper bound | limit | evidence | verdict |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    head = ["| rule | direction | what was found | evidence | verdict |", "|---|---|---|---|---|"]
     return head + [
-        f"| {f['rule']} | {f['direction']} | {f['violations']} of {f['families']} | "
-        f"{_percent(f['high'])} | {_percent(f['limit'])} | {f['grade'] or ''} | {f['verdict']}{_waived(said, f)} |"
+        f"| {f['rule']} | {f['direction'].replace('_', ' ')} | {_found(f)} | {f['grade'] or 'the data'} | "
+        f"{f['verdict']}{_waived(said, f)} |"
         for f in said.findings
     ]
+
+
+def _found(finding: Mapping[str, Any]) -> str:
+    """What a finding rests on, as a cell of a table: the figures of what was counted, else its reasons."""
+    if finding["families"]:
+        bound = "" if finding["high"] is None else f", at most {100 * finding['high']:.2f} %"
+        limit = "" if finding["limit"] is None else f", limit {100 * finding['limit']:.2f} %"
+        return f"{finding['violations']} of {finding['families']} families violate{bound}{limit}"
+    return " ".join("; ".join(map(str, finding.get("reasons") or ())).split()).replace("|", "\\|")
 
 
 def _waived(said: Decision, finding: Mapping[str, Any]) -> str:
     found = said.waived(finding) if finding["verdict"] != "PASS" else None
     return f", waived until {stamp(found.until)} by `{found.waiver}`" if found else ""
-
-
-def _percent(share: Any) -> str:
-    return "" if share is None else f"{100 * share:.2f} %"
 
 
 def _policies(said: Decision) -> list[str]:

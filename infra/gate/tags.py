@@ -14,6 +14,7 @@ from governance.decision import Decision, stamp
 __all__ = ["PREFIX", "is_ours", "true_tags", "version_note"]
 
 PREFIX: Final = "gov."
+_REASON_LIMIT: Final = 220
 _NOTE_LIMIT: Final = 4_900  # MLflow's column of a description holds 5000 characters
 
 
@@ -44,8 +45,8 @@ def version_note(decision: Decision, *, review: str | None) -> str:
     head = [
         f"## {decision.verdict.value} for {aliases} until {stamp(decision.expires)}",
         "",
-        "| rule | direction | verdict | violations | at most | limit | evidence |",
-        "|---|---|---|---|---|---|---|",
+        "| rule | verdict | what was found | evidence |",
+        "|---|---|---|---|",
     ]
     policies = ", ".join(f"{policy['id']} {policy['version']}" for policy in decision.policies)
     need = "; ".join(
@@ -64,14 +65,25 @@ def version_note(decision: Decision, *, review: str | None) -> str:
 
 
 def _rows(decision: Decision) -> list[str]:
+    """What failed first, then what was measured on the model, then what was found of the data."""
     ordered = sorted(
-        decision.findings, key=lambda row: (row["verdict"] == "PASS", row["rule"], row["direction"])
-    )
+        decision.findings,
+        key=lambda row: (row["verdict"] == "PASS", row["grade"] is None, row.get("tier", 0), row["rule"], row["direction"]),
+    )  # fmt: skip
     return [
-        f"| {row['rule']} | {row['direction']} | {row['verdict']}{_waived(decision, row)} | {_count(row['violations'])} of "
-        f"{_count(row['families'])} | {_rate(row['high'])} | {_rate(row['limit'])} | {row['grade']} |"
+        f"| {row['rule']} | {row['verdict']}{_waived(decision, row)} | {_found(row)} | {row['grade'] or 'the data'} |"
         for row in ordered
     ]
+
+
+def _found(row: Mapping[str, Any]) -> str:
+    """The first reason of a finding, as a cell of a table."""
+    reason = (
+        next(iter(row.get("reasons") or ()), "")
+        or f"{row['violations']} of {row['families']} families violate"
+    )
+    shown = " ".join(str(reason).split()).replace("|", "\\|")
+    return shown if len(shown) <= _REASON_LIMIT else f"{shown[:_REASON_LIMIT]}…"
 
 
 def _waived(decision: Decision, row: Mapping[str, Any]) -> str:
@@ -86,14 +98,6 @@ def _fitting(rows: list[str], head: list[str], tail: list[str]) -> Iterable[str]
     for row in rows:
         room -= len(row) + 1
         if room < 0:
-            return [*head, *kept, f"| and {len(rows) - len(kept)} more | | | | | | |"]
+            return [*head, *kept, f"| and {len(rows) - len(kept)} more | | | |"]
         kept.append(row)
     return [*head, *kept]
-
-
-def _count(value: object) -> str:
-    return "-" if value is None else str(value)
-
-
-def _rate(value: object) -> str:
-    return f"{value:.1%}" if isinstance(value, float) else "-"

@@ -87,7 +87,9 @@ def test_waivers_and_erasures_are_steps_too(tmp_path):
 def test_the_card_and_the_draft_say_what_is_recorded_and_name_the_gaps(home):
     card = bounds("export", "model-card", "chat", "3", "--home", home)
     assert ARTIFACT in card
-    assert "| T1.harm | violation | 0 of 96 | 3.07 % | 5.00 % | A | PASS |" in card
+    assert (
+        "| T1.harm | violation | 0 of 96 families violate, at most 3.07 %, limit 5.00 % | A | PASS |" in card
+    )
     assert "ann (model-reviewer)" in card
     assert "**Gap.** No release is known behind the model" in card
     draft = bounds("export", "annex-iv", "chat", "3", "--home", home)

@@ -106,7 +106,7 @@ def test_one_that_passes_under_the_new_policy_keeps_the_alias_and_is_guarded_by_
 def set_in_dialog(page, address, model, version):
     """Give the alias as a reviewer does: the version's page, "Add" beside the aliases, the name, "Save"."""
     page.goto(f"{address}/#/models/{model}/versions/{version}")
-    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Add", exact=True).first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("combobox").click()
     page.keyboard.type("champion")
