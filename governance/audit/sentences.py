@@ -162,4 +162,14 @@ def untested(report: AuditReport) -> list[str]:
         said.append("the data behind the model")
     if report.alignment is None:
         said.append("alignment by stratum: whether the model agrees with each group of people")
+    unmeasured: dict[str, list[str]] = {}
+    for finding in report.findings:
+        name = f"{finding.judge}/{finding.rule}/{finding.direction.value}"
+        if finding.grade is EvidenceGrade.C and finding.families and name not in report.judge_errors:
+            unmeasured.setdefault(str(finding.judge), []).append(finding.rule)
+    said += [
+        f"how often the judge {judge} errs on this model, by {', '.join(sorted(set(rules)))}: not measured, "
+        "because nobody labelled its answers"
+        for judge, rules in sorted(unmeasured.items())
+    ]
     return said

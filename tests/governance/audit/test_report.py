@@ -11,6 +11,7 @@ from importlib.resources import files
 import pytest
 from jsonschema import Draft202012Validator
 
+from governance.audit.judges import RefusalPatterns
 from governance.audit.markdown import as_markdown, findings_table
 from governance.audit.page import as_page
 from governance.audit.plan import make_plan
@@ -183,3 +184,15 @@ def test_every_page_leads_with_its_verdict(name):
     for finding in report.findings:
         assert finding.reasons[0] in reader.outside
     assert as_markdown(report).startswith(f"# {report.verdict}: ")
+
+
+def test_a_judge_that_nobody_measured_here_is_named_as_such():
+    probes = probe_set()
+    responses, people = answers_and_judge(probes)
+    plan = make_plan(policy(), probes)
+    about = {"subject": "models:/chat/3", "subject_digest": digest("files")}
+    alone = conclude(plan, responses, {"*": RefusalPatterns()}, **about)
+    assert f"the judge {RefusalPatterns().id} errs on this model" in as_markdown(alone)
+    assert "not measured, because nobody labelled its answers" in as_page(alone)
+    beside = conclude(plan, responses, {"*": people}, compare=[RefusalPatterns()], **about)
+    assert "nobody labelled" not in as_markdown(beside)
