@@ -68,8 +68,8 @@ def deployment(request, tmp_path_factory):
 def held():
     """Write down how an attack on a deployment ended."""
 
-    def write(attack: str, shape: Shape, outcome: str) -> None:
-        RESULTS[attack][shape.name] = outcome
+    def write(attack: str, shape: Shape | str, outcome: str) -> None:
+        RESULTS[attack][shape if isinstance(shape, str) else shape.name] = outcome
 
     return write
 
