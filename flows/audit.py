@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from prefect import flow, get_run_logger, task
@@ -72,14 +73,34 @@ def probes(platform: Platform, release: str | None = None) -> ProbeSet:
 
 
 def judges(platform: Platform) -> Mapping[str, Judge]:
-    """The judge of the settings, for every rule: labels where there are some, else patterns (grade C)."""
+    """The judges that the settings name; else labels for every rule where there are some, else patterns (grade C)."""
+    from flows.commands.audit_judges import choose_judges
+
+    settings = platform.settings
+    if not settings.judges:
+        return {"*": RefusalPatterns() if settings.labels is None else _labels(settings.labels)}
+    key = settings.judge_key
+    return choose_judges(
+        settings.judges,
+        labels=None if settings.labels is None else partial(_labels, settings.labels),
+        evidence=settings.home / "judge-evidence.db",
+        key=None if key is None else key.get_secret_value(),
+    )
+
+
+def _labels(source: str, column: str = "human") -> Judge:
+    """Labelled responses as a judge."""
     from infra.demo_files import authored_labels
     from infra.subjects import CompletionsSubject
 
-    labels = platform.settings.labels
-    if labels is None:
-        return {"*": RefusalPatterns()}
-    return {"*": authored_labels() if labels == "demo" else CompletionsSubject(labels).labels()}
+    if source != "demo":
+        stored = CompletionsSubject(source)
+        return stored.labels() if column == "human" else stored.labels(column)
+    if column != "human":
+        raise InputError(
+            "no such judge", field="judges", value=column, expected="human, patterns, classifier, …"
+        )
+    return authored_labels()
 
 
 @task(name="examine", cache_policy=NO_CACHE, **OUTSIDE)

@@ -168,6 +168,12 @@ class Settings(_Shape):
     labels: str | None = Field(
         default="demo", description="labelled responses that judge: those shipped as `demo`, a file, or none"
     )
+    judges: tuple[str, ...] = Field(
+        default=(),
+        description="judges of audited versions, written as --judge of `bounds audit`; `human` stands for `labels`, "
+        "which judge alone where this is empty",
+    )
+    judge_key: SecretStr | None = Field(default=None, description="key of a judging model's endpoint")
     profiles: tuple[str, ...] = Field(
         default=("demo-profile",),
         description="Tier Three profiles under which a model is audited, packs or files",

@@ -134,6 +134,13 @@ def audit(
         raise InputError(
             "say what to audit", field="audit", expected="--model, --endpoint or --completions, one of them"
         )
+    if judge and not (completions or endpoint):
+        raise InputError(
+            "who judges a registered version is not chosen from run to run",
+            field="--judge",
+            value=", ".join(judge),
+            expected=f"in settings.toml of the data folder: judges = {json.dumps(judge)}",
+        )
     if completions:
         from flows.commands.audit_completions import audit_completions
 

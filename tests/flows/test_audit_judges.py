@@ -7,8 +7,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from flows.audit import judges
 from flows.commands.audit import app
 from flows.commands.audit_judges import choose_judges
+from flows.wiring import open_platform
+from governance.audit.judges import RefusalPatterns
 from governance.errors import InputError
 from infra.asking import Endpoint
 from tests.support.shared_data import shared
@@ -36,6 +39,30 @@ def test_a_judge_for_all_and_one_for_a_name():
 def test_a_judge_that_cannot_be_is_refused(specs):
     with pytest.raises(InputError):
         choose_judges(specs)
+
+
+def judging(home, settings):
+    home.mkdir(exist_ok=True)
+    (home / "settings.toml").write_text(settings)
+    with open_platform(home) as platform:
+        return {name: judge.id for name, judge in judges(platform).items()}
+
+
+def test_the_settings_say_who_judges_a_registered_version(tmp_path):
+    people = judging(tmp_path, "")["*"]
+    assert people not in {"patterns", "classifier", RefusalPatterns().id}
+    named = judging(tmp_path, 'judges = ["refusal=any(patterns,classifier)", "human"]')
+    assert named == {"refusal": "any(classifier,patterns)", "*": people}
+    for wrong in ('judges = ["nobody"]', 'judges = ["patterns", "classifier"]'):
+        with pytest.raises(InputError):
+            judging(tmp_path, wrong)
+
+
+def test_a_judge_is_not_chosen_for_one_run_of_a_registered_version(tmp_path):
+    refused = run("--model", "chat", "--judge", "classifier", "--home", tmp_path / "none")
+    assert isinstance(refused.exception, InputError)
+    assert 'judges = ["classifier"]' in str(refused.exception)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.data
