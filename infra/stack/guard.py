@@ -74,6 +74,7 @@ def _reap(program: int, status: int | None) -> tuple[int | None, bool]:
 
 
 def _start(program: list[str], closed: tuple[int, ...]) -> int:
+    guard = os.getpid()
     pid = os.fork()
     if pid:
         with contextlib.suppress(OSError):
@@ -82,6 +83,8 @@ def _start(program: list[str], closed: tuple[int, ...]) -> int:
     try:
         os.setpgid(0, 0)
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if LINUX and os.getppid() != guard:
+            os._exit(127)  # it died before it was watched: nobody would kill this one
         for descriptor in closed:
             os.close(descriptor)
         signal.set_wakeup_fd(-1)

@@ -59,6 +59,7 @@ def platform(stack, tmp_path, monkeypatch):
 def model(request, stack, platform):
     """A registered model with three versions; its name."""
     mlflow.set_tracking_uri(stack.settings.mlflow_url)
+    mlflow.set_registry_uri(stack.settings.mlflow_url)
     client = mlflow.MlflowClient(tracking_uri=stack.settings.mlflow_url)
     name = f"m-{digest(request.node.name)[7:17]}"
     client.create_registered_model(name)
