@@ -63,6 +63,13 @@ def verify_release(folder: Path, *, expected: str | None = None) -> Verified:
         entries = {name: dict(entry) for name, entry in stated.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"not the manifest of a release: {error}", file=str(path)) from error
+    if not entries:
+        raise InputError("the manifest names no file", file=str(path), field="files")
+    for name in entries:
+        if Path(name).name != name or name == "..":
+            raise InputError(
+                "no name of a file in this folder", file=str(path), field="files", value=name, expected="a plain name"
+            )  # fmt: skip
     digest = digest_bytes(data)
     faults = []
     if expected is not None and digest != expected:
@@ -91,6 +98,8 @@ def _faults(path: Path, entry: Mapping[str, Any]) -> list[str]:
         found.append(f"has {size:,} bytes, not {entry.get('bytes')}")
     if entry.get("content") is not None:
         found += _rows(path, entry)
+    elif path.suffix == ".parquet":
+        found.append("is a table whose content the manifest does not name")
     return found
 
 

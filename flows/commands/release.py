@@ -69,6 +69,30 @@ def release(
 
 
 @app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder of a release.")],
+    digest: Annotated[str | None, typer.Option(help="The release's digest, as you were told it.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Read every file of a release and hold bytes and rows against its manifest. Exit 1 where one differs."""
+    from annotation.release_verify import verify_release
+
+    found = verify_release(folder, expected=digest)
+    if as_json:
+        said = {"release": found.digest, "files": found.files, "faults": list(found.faults)}
+        typer.echo(json.dumps(said, ensure_ascii=False, indent=2))
+    else:
+        for fault in found.faults:
+            typer.echo(fault)
+        typer.echo(f"{found.digest}: {found.files} files, {'holds' if found else 'does not hold'}")
+        if digest is None:
+            typer.echo("no digest was given: the release is only shown to agree with itself")
+    if not found:
+        raise typer.Exit(1)
+
+
+@app.command()
 def lint(
     folder: Annotated[Path, typer.Argument(help="Folder of a release, or a folder of a foreign data set.")],
     card: Annotated[

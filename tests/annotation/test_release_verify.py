@@ -9,9 +9,11 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from annotation.release import AlignmentTarget, Release, build_release
 from annotation.release_verify import verify_release
+from flows.commands.release import app
 from governance.digest import digest, digest_bytes
 from governance.errors import InputError
 from governance.policy.compose import compose
@@ -80,3 +82,32 @@ def test_another_name_is_another_release(folder: Path) -> None:
     (folder / "release.json").write_text("{}")
     with pytest.raises(InputError, match="not the manifest"):
         verify_release(folder)
+
+
+@pytest.mark.parametrize("name", ["../release.json", "/etc/hostname", "a/b.parquet", ".."])
+def test_a_manifest_names_files_of_its_folder_alone(folder: Path, name: str) -> None:
+    manifest = json.loads((folder / "release.json").read_text())
+    manifest["files"][name] = {"sha256": "x", "bytes": 1}
+    (folder / "release.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="no name of a file"):
+        verify_release(folder)
+
+
+def test_a_manifest_without_files_or_without_the_content_of_a_table_does_not_hold(folder: Path) -> None:
+    manifest = json.loads((folder / "release.json").read_text())
+    del manifest["files"]["items.parquet"]["content"]
+    (folder / "release.json").write_text(json.dumps(manifest))
+    assert any("items.parquet: is a table whose content" in fault for fault in verify_release(folder).faults)
+    (folder / "release.json").write_text(json.dumps(manifest | {"files": {}}))
+    with pytest.raises(InputError, match="names no file"):
+        verify_release(folder)
+
+
+def test_the_command_says_what_holds(release: Release, folder: Path) -> None:
+    command = CliRunner()
+    good = command.invoke(app, ["verify", str(folder), "--digest", release.digest, "--json"])
+    assert (good.exit_code, json.loads(good.stdout)["faults"]) == (0, [])
+    (folder / "card.md").write_text("another card")
+    bad = command.invoke(app, ["verify", str(folder)])
+    assert bad.exit_code == 1
+    assert "card.md" in bad.stdout
