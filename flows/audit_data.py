@@ -44,9 +44,10 @@ def data(platform: Platform, policy: EffectivePolicy, release: str | None) -> tu
     }
     needs = {need.id: need.check for need in policy.data_requirements}
     results = data_results(data_checks(policy), needs, contents)
-    judged = _judged(platform, [place for place in places.values() if place])
-    now = [*_consents(platform, policy, row, judged), *_stale(platform, policy, row, judged)]
-    return data_findings(policy, [*results, *now], release=row.digest)
+    if {"consent", "stale_share"} & set(needs.values()):  # else nobody asks what changed since
+        judged = _judged(platform, [place for place in places.values() if place])
+        results += [*_consents(platform, policy, row, judged), *_stale(platform, policy, row, judged)]
+    return data_findings(policy, results, release=row.digest)
 
 
 def _places(platform: Platform, batches: Iterable[str]) -> dict[str, str | None]:
