@@ -12,7 +12,7 @@ from infra.candidates import learn
 from infra.demo_files import demo_probes
 from infra.policy_files import load_pack
 from tests.infra.test_candidates import POLICY, audited
-from tests.support.browser import CHROMIUM, CONTRAST, QUIET, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED
 from tests.support.demo_release import release
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -54,30 +54,9 @@ def files(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
-def visit(files, browser):
-    contexts = []
-
-    def opened(kind, *, width=1280, scheme="light"):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.complaints = []
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.goto((files / f"{kind}.html").as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
+def visit(files, look):
+    return lambda kind, **shape: look((files / f"{kind}.html").as_uri(), **shape)
 
 
 @pytest.mark.parametrize(

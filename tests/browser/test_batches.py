@@ -13,7 +13,7 @@ from infra import ledger
 from infra.settings import load_settings
 from infra.web.app import create_app
 from tests.support.batches import REQUIREMENTS, Batch
-from tests.support.browser import CHROMIUM, CONTRAST, QUIET, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED
 from tests.support.faults import FAULTS
 from tests.support.served import served
 
@@ -60,23 +60,10 @@ def address(tmp_path_factory):
         yield url
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield launched
-        launched.close()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_a_person_finds_what_failed_and_no_identity(address, browser, width, scheme):
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
-    asked, complaints = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.goto(f"{address}/batches")
+def test_a_person_finds_what_failed_and_no_identity(address, look, width, scheme):
+    page = look(f"{address}/batches", width=width, scheme=scheme)
     for name in ("batches", "batch"):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(CONTRAST) == []
@@ -95,14 +82,11 @@ def test_a_person_finds_what_failed_and_no_identity(address, browser, width, sch
     assert "i-unknown" in text
     assert "example.org" not in page.content()
     assert "a-0000" not in page.content()
-    assert complaints == []
-    assert all(url.startswith((address, "data:")) for url in asked)
-    context.close()
+    assert page.complaints == []
+    assert all(url.startswith((address, "data:")) for url in page.asked)
 
 
-def test_an_unknown_batch_is_not_found(address, browser):
-    context = browser.new_context()
-    page = context.new_page()
+def test_an_unknown_batch_is_not_found(address, look):
+    page = look(f"{address}/batches")
     for name in ("0" * 64, "nothing"):
         assert page.goto(f"{address}/batches/{name}").status == 404
-    context.close()

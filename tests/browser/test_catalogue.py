@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from infra.policy_cache import PolicyCache
 from infra.policy_files import POLICIES, packs
 from infra.settings import Settings
 from infra.web.app import create_app
-from tests.support.browser import CHROMIUM, CONTRAST, QUIET, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED
 from tests.support.served import served
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -47,37 +48,9 @@ def companion(tmp_path_factory):
         yield url
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
-def open_page(browser):
-    contexts = []
-
-    def visit(url, *, width=1280, height=900, scheme="light", javascript=True):
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=scheme,
-            java_script_enabled=javascript,
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.asked, page.complaints = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.goto(url)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
+def open_page(look):
+    return partial(look, reduced_motion="reduce")
 
 
 def becomes(page, states):

@@ -1,7 +1,7 @@
 """The labelling page in a browser: only there does it show whether an answer can be given and is stored."""
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from annotation.label_config import ANSWERS
 from annotation.records import make_item
@@ -19,15 +19,8 @@ HOSTILE = (
 
 
 @pytest.fixture
-def page():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
-        yield opened
-        browser.close()
+def page(look):
+    return look("about:blank", width=1400, height=1000)
 
 
 @pytest.fixture

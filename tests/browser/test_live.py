@@ -11,7 +11,6 @@ from tests.browser.test_portal import (
     CHROMIUM,
     IMAGES,
     TAKES_PICTURES,
-    browser,
     mirrored,
     name,
     playwright,
@@ -22,7 +21,7 @@ from tests.support.endpoint import SeveralModels, stub_endpoint
 from tests.support.portal import Site
 from tests.support.served import served
 
-__all__ = ["browser", "name", "visit"]
+__all__ = ["name", "visit"]
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),

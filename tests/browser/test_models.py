@@ -15,7 +15,7 @@ from infra.approvals import approve, given, take
 from infra.database import open_database
 from infra.trust import add_version, current_trust, newest_version, sign_payload, start_chain
 from infra.web.app import create_app
-from tests.support.browser import CHROMIUM, CONTRAST, QUIET, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED
 from tests.support.decisions import FINDING, decision, signing_key, trusted
 from tests.support.record import decided, moved, settings_of
 from tests.support.served import served
@@ -102,31 +102,9 @@ def address(settings):
         yield url
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
-def open_page(address, browser):
-    contexts = []
-
-    def visit(path, *, width=1280, scheme="light"):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.complaints = []
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.goto(address + path)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
+def open_page(address, look):
+    return lambda path, **shape: look(address + path, **shape)
 
 
 @pytest.mark.parametrize("path", ["/models", "/models/chat", "/models/chat/3"])

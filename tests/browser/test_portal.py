@@ -9,7 +9,7 @@ import pytest
 from annotation.web.texts import Language, Languages, shipped_languages
 from infra import enrolment
 from infra.portal_judgements import given_judgements
-from tests.support.browser import CHROMIUM, CONTRAST, QUIET, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED
 from tests.support.portal import Site
 from tests.support.served import served
 
@@ -56,43 +56,13 @@ def site(tmp_path_factory):
     made.db.close()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
-def visit(site, browser, request):
-    contexts = []
+def visit(site, look):
+    def open_page(path, *, who=None, touch=False, **shape):
+        known = [{"name": "bounds-portal", "value": who, "url": site.address}] if who is not None else []
+        return look(site.address + path, cookies=known, locale="en-GB", has_touch=touch, **shape)
 
-    def open_page(
-        path=None, *, who=None, width=1280, height=900, scheme="light", javascript=True, touch=False
-    ):
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=scheme,
-            java_script_enabled=javascript,
-            locale="en-GB",
-            has_touch=touch,
-        )
-        contexts.append(context)
-        if who is not None:
-            context.add_cookies([{"name": "bounds-portal", "value": who, "url": site.address}])
-        page = context.new_page()
-        page.asked, page.complaints = [], []
-        page.on("request", lambda one: page.asked.append(one.url))
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        if path is not None:
-            page.goto(site.address + path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 @pytest.fixture

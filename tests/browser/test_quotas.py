@@ -14,7 +14,7 @@ from infra.web.app import create_app
 from infra.web.pages import Link, Pages
 from infra.web.quotas import PATH, router
 from tests.support import portal
-from tests.support.browser import CHROMIUM, CONTRAST, QUIET, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED
 from tests.support.platform import NOW
 from tests.support.served import served
 
@@ -74,23 +74,10 @@ def address(tmp_path_factory):
         yield url
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield launched
-        launched.close()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_a_person_sees_who_is_missing_by_name(address, browser, width, scheme):
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
-    asked, complaints = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text))
-    assert page.goto(f"{address}/quotas").status == 200
+def test_a_person_sees_who_is_missing_by_name(address, look, width, scheme):
+    page = look(f"{address}/quotas", width=width, scheme=scheme)
     if folder := os.environ.get("BOUNDS_SCREENSHOTS"):
         page.screenshot(path=f"{folder}/quotas-{width}-{scheme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -111,14 +98,11 @@ def test_a_person_sees_who_is_missing_by_name(address, browser, width, scheme):
     assert rows["in no group"][:3] == ["1", "0", "2"]
     assert "unplanned" not in page.locator("main").inner_text()
     assert "a-000" not in page.content()
-    assert complaints == []
-    assert all(url.startswith((address, "data:")) for url in asked)
-    context.close()
+    assert page.complaints == []
+    assert all(url.startswith((address, "data:")) for url in page.asked)
 
 
-def test_without_a_plan_the_page_says_how_to_name_one(tmp_path, browser):
+def test_without_a_plan_the_page_says_how_to_name_one(tmp_path, look):
     with served(create_app(Settings(home=tmp_path))) as url:
-        page = browser.new_page()
-        page.goto(f"{url}/quotas")
+        page = look(f"{url}/quotas")
         assert "No site has a plan" in page.locator("main").inner_text()
-        page.close()

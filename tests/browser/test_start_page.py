@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from infra.stack import Stack
-from tests.support.browser import CHROMIUM, CONTRAST, QUIET
+from tests.support.browser import CHROMIUM, CONTRAST
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [
@@ -22,32 +22,9 @@ def stack(tmp_path_factory):
         yield it
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
-def open_page(stack, browser):
-    contexts = []
-
-    def visit(*, width=1280, height=900, scheme="light"):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.asked, page.complaints = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.goto(stack.settings.web_url)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
+def open_page(stack, look):
+    return lambda **shape: look(stack.settings.web_url, **shape)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
