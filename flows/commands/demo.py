@@ -403,17 +403,13 @@ def _show_audits(console: Console, verdicts: Mapping[str, Mapping[str, Any]]) ->
 
 
 def _show_outcomes(console: Console, outcomes: Mapping[str, Mapping[str, Any]]) -> None:
-    from rich.markup import escape
-    from rich.padding import Padding
+    from flows.commands.demo_gate import quote_foremost
 
     console.print("[b]6  Promote[/b]  the alias moves only with a signed decision that passes")
     for kind, outcome in outcomes.items():
         word = "[green]promoted[/green]" if outcome["promoted"] else "[red]refused[/red]"
         console.print(f"   {kind} as champion: {word}")
-        reasons = [each for each in outcome["reasons"] if not each.startswith("the verdict is")]
-        for reason in reasons[:1]:
-            more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-            console.print(Padding(f"[dim]{escape(reason)}{more}[/dim]", (0, 0, 0, 5)))
+        quote_foremost(console, outcome["reasons"])
 
 
 def _where(console: Console, story: Mapping[str, Any], folder: Path, timer: _Clock, *, keep: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flows.demonstration_gate import Checked
     from flows.wiring import Platform
 
-__all__ = ["refused_by_hand", "show_demotion", "show_record", "show_return"]
+__all__ = ["quote_foremost", "refused_by_hand", "show_demotion", "show_record", "show_return"]
 
 _LONGEST = 330
 
@@ -44,9 +44,7 @@ def show_demotion(console: Console, swept: list[Mapping[str, Any]]) -> None:
         console.print(
             f"   version {each['version']}: [red]demoted[/red] from {each['alias']}, which goes to {after}"
         )
-        reasons = [reason for reason in each["reasons"] if not reason.startswith("the verdict is")]
-        for reason in reasons[:1]:
-            _quote(console, reason)
+        quote_foremost(console, each["reasons"])
 
 
 def show_return(console: Console, kind: str, outcome: Mapping[str, Any]) -> None:
@@ -70,10 +68,17 @@ def show_record(console: Console, checked: Checked) -> None:
     console.print(f"   [dim]check it again: {command} verify log {checked.folder}[/dim]")
 
 
-def _quote(console: Console, text: str) -> None:
+def quote_foremost(console: Console, reasons: Sequence[str]) -> None:
+    """The first reason that says more than what the verdict is, and how many more there are."""
+    telling = [reason for reason in reasons if not reason.startswith("the verdict is")]
+    for reason in telling[:1]:
+        _quote(console, reason, f" (and {len(telling) - 1} more)" if len(telling) > 1 else "")
+
+
+def _quote(console: Console, text: str, more: str = "") -> None:
     from rich.markup import escape
     from rich.padding import Padding
 
     shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     if shown:
-        console.print(Padding(f"[dim]{escape(shown)}[/dim]", (0, 0, 0, 5)))
+        console.print(Padding(f"[dim]{escape(shown)}{more}[/dim]", (0, 0, 0, 5)))
