@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 import rfc8785
@@ -17,6 +18,7 @@ __all__ = ["DIGEST_PATTERN", "canonical", "digest", "digest_bytes", "digest_set"
 
 DIGEST_PATTERN: Final = r"^sha256:[0-9a-f]{64}$"
 _DIGEST = re.compile(DIGEST_PATTERN)
+_MOST: Final = 2**53 - 1
 
 
 def canonical(value: Any) -> bytes:
@@ -27,9 +29,40 @@ def canonical(value: Any) -> bytes:
             is not JSON).
     """
     try:
-        return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError as error:
+        return _text(value).encode()
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise ValueError(f"no canonical JSON: {error}") from error
+
+
+def _text(value: Any) -> str:
+    """The canonical text: what is plain here, several times as fast, fractions and all else by :mod:`rfc8785`."""
+    kind = type(value)
+    if kind is str:
+        text = encode_basestring(value)
+    elif kind is dict:
+        text = (
+            "{" + ",".join([f"{encode_basestring(key)}:{_text(value[key])}" for key in _sorted(value)]) + "}"
+        )
+    elif kind is list or kind is tuple:
+        text = "[" + ",".join([_text(each) for each in value]) + "]"
+    elif value is None:
+        text = "null"
+    elif kind is bool:
+        text = "true" if value else "false"
+    elif (kind is int or (kind is float and value.is_integer())) and -_MOST <= value <= _MOST:
+        text = str(int(value))
+    else:
+        text = rfc8785.dumps(value).decode()
+    return text
+
+
+def _sorted(value: dict[Any, Any]) -> list[str]:
+    """Keys by their UTF-16 code units, which for ASCII is the order of the text."""
+    if not all(isinstance(key, str) for key in value):
+        raise rfc8785.CanonicalizationError("object keys must be strings")
+    if all(key.isascii() for key in value):
+        return sorted(value)
+    return sorted(value, key=lambda key: str(key).encode("utf-16be"))
 
 
 def digest_bytes(data: bytes) -> str:

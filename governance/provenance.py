@@ -20,9 +20,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from governance.digest import canonical, digest, digest_bytes, is_digest
 
 __all__ = [
@@ -308,6 +305,10 @@ class Envelope:
         Raises:
             EnvelopeError: Any signature is by an unknown, revoked or not (yet, any more) valid key, or wrong.
         """
+        # 6 MB that nobody needs who only reads or writes a statement.
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         message = pae(self.payload_type, self.payload)
         found = []
         for keyid, signature in self.signatures:

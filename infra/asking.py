@@ -228,7 +228,7 @@ class Asker:
         self.accounts.resumed += len(conversations) - len(todo)
         if todo:
             self._retries_left = max(_LEAST_RETRIES, int(self.endpoint.retry_share * len(todo)))
-            asyncio.run(self._run(conversations, todo, found))
+            asyncio.run(self._run(conversations, first, todo, found))
         rows = {row.request: row for each in found for row in each}
         self.accounts.count(rows.values(), self.endpoint)
         self.accounts.unasked = sum(not each for each in found)
@@ -242,7 +242,11 @@ class Asker:
         return digest([self.identity, body])
 
     async def _run(
-        self, conversations: Sequence[Conversation], todo: deque[int], found: list[list[EvidenceRow]]
+        self,
+        conversations: Sequence[Conversation],
+        first: Sequence[str],
+        todo: deque[int],
+        found: list[list[EvidenceRow]],
     ) -> None:
         endpoint = self.endpoint
         pace = Pace(min(endpoint.in_flight, len(todo)), per_second=endpoint.per_second)
@@ -271,7 +275,7 @@ class Asker:
                 if not todo or self.accounts.gave_up:
                     break
                 index = todo.popleft()
-                found[index] = await self._converse(session, conversations[index], pace, worker)
+                found[index] = await self._converse(session, conversations[index], first[index], pace, worker)
                 finished += 1
             pace.release_all()
 
@@ -294,14 +298,14 @@ class Asker:
             self._evidence.add(rows)
 
     async def _converse(
-        self, session: aiohttp.ClientSession, each: Conversation, pace: Pace, worker: int
+        self, session: aiohttp.ClientSession, each: Conversation, first: str, pace: Pace, worker: int
     ) -> list[EvidenceRow]:
         rows: list[EvidenceRow] = []
         messages: list[Mapping[str, str]] = []
         for step in each.steps:
             messages += step
             body = self._body(each, messages)
-            key = self._key(body)
+            key = self._key(body) if rows else first
             row = self._evidence.find([key]).get(key) if len(each.steps) > 1 else None
             if row is None:
                 row = await self._ask(session, key, json.dumps(body).encode(), pace, worker)
