@@ -2,89 +2,24 @@
 
     python verify_bundle.py FOLDER --key "<verifier key of the log>" --trust sha256:<first trust version> [--since CHECKPOINT]
 
-Formats: docs/formats/log.md and docs/formats/decision.md. Exit 0: all holds; 1: something is wrong, said where.
-What it does: (1) the checkpoint is signed by the log; (2) its root is that of the entries (RFC 6962), and of an older
-checkpoint too; (3) trust.json follows from the pinned version, each change signed by the previous threshold; (4) every
-object has its digest; (5) every decision is signed by an auditor; (6) every promotion rests on a PASS that was live then,
-for these names, with the approvals it asks for, by different persons whose keys counted then; a rule that did not pass
-is of Tier Two and waived by a policy owner.
+Formats: docs/formats/log.md and docs/formats/decision.md. Exit 0: all holds; 1: something is wrong, said where. What it
+does beyond verify_log.py, beside this file: (1) trust.json follows from the pinned version, each change signed by the
+previous threshold; (2) every object has its digest; (3) every decision is signed by an auditor; (4) every promotion rests
+on a PASS that was live then, for these names, with the approvals it asks for, by different persons whose keys counted
+then; a rule that did not pass is of Tier Two and waived by a policy owner.
 """
 
-import argparse
-import base64
-import hashlib
 import json
 import sys
 from datetime import datetime
-from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from verify_log import expect, run, sha, signed, unbase, whole_log
 
-FAULTS = []
 when = datetime.fromisoformat
-unbase = base64.b64decode
-
-
-def expect(holds, what):
-    FAULTS.extend([] if holds else [what])
-    return holds
-
-
-def sha(data):
-    return hashlib.sha256(data).digest()
 
 
 def name(data):
     return "sha256:" + sha(data).hex()
-
-
-def signed(key, signature, message):
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
-        return True
-    except (InvalidSignature, ValueError):
-        return False
-
-
-def checkpoint(
-    data, vkey
-):  # C2SP signed-note: text, empty line, "— <name> <base64 of key hash and signature>"
-    log, key_hash, key = vkey.split("+", 2)
-    text, _, tail = data.decode().rpartition("\n\n")
-    found = [unbase(sig) for _, by, sig in (line.split(" ") for line in tail.splitlines()) if by == log]
-    mine = [raw[4:] for raw in found if raw[:4].hex() == key_hash]
-    right = len(mine) == 1 and signed(unbase(key)[1:], mine[0], (text + "\n").encode())
-    expect(right, "checkpoint: not signed by the log")
-    origin, size, root = text.split("\n")
-    expect(origin == log, "checkpoint: of another log")
-    return int(size), unbase(root)
-
-
-def root_of(leaves):  # RFC 6962, section 2.1
-    stack = []  # (size, hash) of complete subtrees, left to right
-    for leaf in leaves:
-        stack.append((1, leaf))
-        while len(stack) > 1 and stack[-1][0] == stack[-2][0]:
-            (_, right), (n, left) = stack.pop(), stack.pop()
-            stack.append((2 * n, sha(b"\x01" + left + right)))
-    value = stack.pop()[1] if stack else sha(b"")
-    while stack:
-        value = sha(b"\x01" + stack.pop()[1] + value)
-    return value
-
-
-def entries(folder, size):  # C2SP tlog-tiles: bundles of 256, each entry after its length
-    for first in range(0, size, 256):
-        width, number = min(256, size - first), first // 256
-        high = [f"x{number // step % 1000:03d}/" for step in (1000000, 1000) if number >= step]
-        path = "".join(high) + f"{number % 1000:03d}" + (f".p/{width}" if width < 256 else "")
-        data, at, count = (folder / "tile/entries" / path).read_bytes(), 0, 0
-        while at < len(data):
-            length = int.from_bytes(data[at : at + 2], "big")
-            yield data[at + 2 : at + 2 + length]
-            at, count = at + 2 + length, count + 1
-        expect(count == width, f"tile/entries/{path}: {count} entries, {width} expected")
 
 
 def payload_of(envelope):
@@ -178,30 +113,10 @@ def replay(folder, log, chain):
                 expect(holds, f"entry {at}: {what}")
 
 
-def main():
-    options = argparse.ArgumentParser()
-    options.add_argument("folder", type=Path)
-    options.add_argument("--key", required=True)
-    options.add_argument("--trust", required=True)
-    options.add_argument("--since", type=Path)
-    asked = options.parse_args()
-    try:
-        size, root = checkpoint((asked.folder / "checkpoint").read_bytes(), asked.key)
-        raw = list(entries(asked.folder, size))
-        leaves = [sha(b"\x00" + data) for data in raw]
-        expect(len(raw) == size and root_of(leaves) == root, "the entries are not those that were signed")
-        if asked.since:
-            old, before = checkpoint(asked.since.read_bytes(), asked.key)
-            begins = old <= size and root_of(leaves[:old]) == before
-            expect(begins, f"the log does not begin with the {old} entries seen earlier")
-        replay(asked.folder, [json.loads(data) for data in raw], trust_chain(asked.folder, asked.trust))
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        FAULTS.append(f"not a whole bundle: {type(error).__name__}: {error}")
-    for fault in FAULTS:
-        print("WRONG ", fault)
-    print("all holds" if not FAULTS else f"{len(FAULTS)} faults")
-    return 1 if FAULTS else 0
+def verify(asked):
+    log = whole_log(asked.folder, asked.key, asked.since)
+    replay(asked.folder, log, trust_chain(asked.folder, asked.trust))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(verify, trust={"required": True}))

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from governance.digest import canonical, digest_bytes
 from governance.errors import InputError, RefusedError
@@ -24,11 +24,11 @@ from infra.log_checkpoint import checkpoints, sign_checkpoint, witness
 from infra.log_export import export_bundle, export_tiles
 from infra.objects import open_store
 from infra.signing import load_key
-from infra.tables import LOG_ENTRIES
+from infra.tables import LOG_ENTRIES, LOG_HEAD
 from tests.support.decisions import NOW, decision, signing_key
 from tests.support.record import decided, fill, moved, settings_of
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples/verify_bundle.py"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LATER = NOW + timedelta(hours=1)
 
 
@@ -59,17 +59,19 @@ def faults(found):
     return [fault for check in found.checks for fault in check.faults]
 
 
-def strangers_say(bundle, keys, *more):
-    """The stand-alone script, in a process where none of our packages can be imported."""
+def strangers_say(bundle, keys, *more, script="verify_bundle.py"):
+    """A stand-alone script, in a process where none of our packages can be imported."""
     code = (
         "import sys, runpy\n"
         "for name in ('governance', 'annotation', 'infra', 'flows'): sys.modules[name] = None\n"
-        "runpy.run_path(sys.argv[1], run_name='__main__')"
+        f"sys.path.insert(0, {str(EXAMPLES)!r})\n"
+        f"runpy.run_path({str(EXAMPLES / script)!r}, run_name='__main__')"
     )
-    words = [str(bundle.folder), "--key", keys["log"], "--trust", keys["trust"], *map(str, more)]
-    # The script reads its own arguments: sys.argv[0] is dropped as runpy replaces it.
+    words = [str(bundle.folder), "--key", keys["log"], *map(str, more)]
+    if script == "verify_bundle.py":
+        words += ["--trust", keys["trust"]]
     run = subprocess.run(
-        [sys.executable, "-I", "-c", code.replace("sys.argv[1]", repr(str(SCRIPT))), *words],
+        [sys.executable, "-I", "-c", code, *words],
         capture_output=True,
         text=True,
         check=False,
@@ -84,6 +86,14 @@ def test_a_whole_bundle_holds_for_us_and_for_strangers(bundle):
     assert found, faults(found)
     assert len(found.checks) >= 7
     assert strangers_say(bundle, bundle.keys()) == (0, "all holds\n")
+    assert strangers_say(bundle, bundle.keys(), script="verify_log.py") == (0, "all holds\n")
+
+
+@pytest.mark.parametrize("script", ["verify_log.py", "verify_bundle.py"])
+def test_the_scripts_of_strangers_are_short_enough_to_be_read(script):
+    text = (EXAMPLES / script).read_text()
+    assert len(text.splitlines()) <= 125
+    assert not any(f"{ours}." in text for ours in ("governance", "annotation", "infra", "flows"))
 
 
 def files_of(bundle):
@@ -129,6 +139,8 @@ def test_strangers_refuse_what_we_refuse(bundle):
         code, said = strangers_say(bundle, keys)
         assert code == 1, path
         assert "WRONG" in said
+        if "tile" in path.parts or path.name == "checkpoint":
+            assert strangers_say(bundle, keys, script="verify_log.py")[0] == 1, path
         path.write_bytes(data)
 
 
@@ -154,6 +166,20 @@ def resigned(settings, bundle, entries):
     note = Note(text=Checkpoint(origin=verifier_.name, size=len(entries), root=root_of(leaves)).text())
     key = load_key(settings.keys_folder, "log")
     return note.signed(verifier_.name, verifier_.hash + key.private.sign(note.text.encode())).to_bytes()
+
+
+def repeat(db, data):
+    """Append these bytes once more, past what appends an act once."""
+    with db.write() as connection:
+        size = log.Tree.at(connection).size
+        row = {
+            "position": size,
+            "kind": Entry.parse(data).kind.value,
+            "identity": f"again-{size}",
+            "entry": data.decode(),
+        }
+        connection.execute(insert(LOG_ENTRIES), [row])
+        connection.execute(update(LOG_HEAD).values(size=size + 1))
 
 
 def rewritten(settings, db, bundle, change):
@@ -194,9 +220,24 @@ def test_a_fork_and_a_rewind_are_seen_by_whoever_kept_a_checkpoint(settings, db,
     assert judged(bundle)  # nobody without a memory can tell: this is what checkpoints and witnesses are for
     assert any("forked" in fault for fault in faults(judged(bundle, earlier=[kept.read_bytes()])))
     assert strangers_say(bundle, keys, "--since", kept)[0] == 1
+    assert strangers_say(bundle, keys, "--since", kept, script="verify_log.py")[0] == 1
     rewritten(settings, db, bundle, lambda rows: rows[:-5])
     assert any("set back" in fault for fault in faults(judged(bundle, earlier=[kept.read_bytes()])))
     assert strangers_say(bundle, keys, "--since", kept)[0] == 1
+
+
+def test_an_act_that_stands_twice_is_found(settings, db, bundle):
+    """The owner of the database appends an entry again, past the platform, and signs the log so."""
+    keys = bundle.keys()
+    with db.read() as connection:
+        acts = [data for _, data in log.raw_entries(connection)]
+    decided_at = next(at for at, data in enumerate(acts) if Entry.parse(data).kind is Kind.DECISION)
+    repeat(db, acts[decided_at])
+    export_bundle(settings, db, open_store(settings), bundle.folder, LATER)
+    assert f"entry {len(acts)}: repeats entry {decided_at}" in faults(judged(bundle))
+    for script in ("verify_log.py", "verify_bundle.py"):
+        code, said = strangers_say(bundle, keys, script=script)
+        assert (code, f"entry {len(acts)}: repeats entry {decided_at}" in said) == (1, True)
 
 
 def test_another_key_or_trust_is_refused(bundle):
