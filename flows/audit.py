@@ -74,7 +74,7 @@ def probes(platform: Platform, release: str | None = None) -> ProbeSet:
 
 def judges(platform: Platform) -> Mapping[str, Judge]:
     """The judges that the settings name; else labels for every rule where there are some, else patterns (grade C)."""
-    from flows.commands.audit_judges import choose_judges
+    from infra.named_judges import choose_judges
 
     settings = platform.settings
     if not settings.judges:
@@ -115,20 +115,26 @@ def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, arti
         personas=(NO_PERSONA, *(each.persona for each in resolved)),
         resolved=resolved,
     )
-    attempt = attempt_of(plan, info, artifact, clock())
-    subject = recorded(platform, policy, attempt, PyfuncSubject(info.uri, digest=artifact))
+    chosen = judges(platform)
+    attempt = attempt_of(plan, chosen, model=info.model, version=info.version, artifact=artifact, now=clock())
+    subject = recorded(
+        platform,
+        attempt,
+        PyfuncSubject(info.uri, digest=artifact),
+        budget=plan.error_budget,
+    )
     people = alignment(platform, policy, info)
     report = run_audit(
         subject,
         plan,
-        judges(platform),
+        chosen,
         compare=(RefusalPatterns(),),
         beside=(*people.findings, *data(platform, policy, info.release)),
         alignment=people.table,
         started=clock(),
     )
     finish(platform, attempt, subject, report)
-    return report
+    return replace(report, attempt=subject.standing)
 
 
 @task(name="sign", cache_policy=NO_CACHE, **OUTSIDE)

@@ -7,35 +7,41 @@ what is there now.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-from flows.wiring import Platform
-from governance.audit.attempts import Attempt
+from flows.wiring import Platform, clock, open_platform
+from governance.audit.attempts import Attempt, Standing, judged_by
+from governance.audit.judges import Judge
 from governance.audit.plan import AuditPlan
 from governance.audit.report import AuditReport
 from governance.audit.responses import Request, Response, Subject
+from governance.audit.run import run_audit
 from governance.audit.statistics import Verdict, combine
-from governance.policy.model import EffectivePolicy
+from governance.digest import short
 from infra import attempts
-from infra.registry import VersionInfo
 
-__all__ = ["Recorded", "attempt_of", "finish", "recorded"]
+__all__ = ["Recorded", "attempt_of", "audit_on_record", "finish", "recorded"]
 
 _ANSWERS: Final = "answers.jsonl"
 
 
-def attempt_of(plan: AuditPlan, info: VersionInfo, artifact: str, now: datetime) -> Attempt:
-    """The attempt that a plan makes of a version."""
+def attempt_of(
+    plan: AuditPlan, judges: Mapping[str, Judge], *, model: str, version: str, artifact: str, now: datetime
+) -> Attempt:
+    """The attempt that a plan and its judges make of a version."""
     return Attempt(
-        model=info.model,
-        version=info.version,
+        model=model,
+        version=version,
         artifact=artifact,
         policy=plan.policy_digest,
         probe_set=plan.probe_set.digest,
         plan=plan.digest,
         probes=frozenset(request.probe.sha256 for request in plan.requests),
+        judges=judged_by(judges),
         alpha=max((round(1 - cell.confidence, 12) for cell in plan.cells), default=0.0),
         anytime=frozenset(f"{cell.rule}/{cell.direction.value}" for cell in plan.cells if cell.anytime),
         at=now,
@@ -48,11 +54,13 @@ class Recorded:
     Args:
         subject: What is asked where there are no answers yet.
         kept: Answers of the finished attempt, None where there is none.
+        standing: The attempt on record.
     """
 
-    def __init__(self, subject: Subject, kept: Iterable[Response] | None) -> None:
+    def __init__(self, subject: Subject, kept: Iterable[Response] | None, standing: Standing) -> None:
         self.name = subject.name
         self.digest = subject.digest
+        self.standing = standing
         self._subject = subject
         self._kept = None if kept is None else tuple(kept)
         self.answers: tuple[Response, ...] = self._kept or ()
@@ -63,23 +71,70 @@ class Recorded:
             self.answers = tuple(self._subject.respond(requests))
         return iter(self.answers)
 
+    def __getattr__(self, name: str) -> Any:
+        """What else the subject says of itself: its sampling, what it cost, whether it is a script."""
+        return getattr(self._subject, name)
 
-def recorded(platform: Platform, policy: EffectivePolicy, attempt: Attempt, subject: Subject) -> Recorded:
+
+def recorded(platform: Platform, attempt: Attempt, subject: Subject, *, budget: float | None) -> Recorded:
     """Register the attempt and give the subject to ask.
+
+    Args:
+        platform: Where it is registered.
+        attempt: What is to be made.
+        subject: What is asked.
+        budget: Error that the policy lets all versions of a model spend on one probe set.
 
     Raises:
         RefusedError: The policy allows no such attempt.
     """
-    attempts.register(platform.db, attempt, budget=policy.promotion.error_budget)
+    standing = attempts.register(platform.db, attempt, budget=budget, now=attempt.at)
     tree = attempts.answers_of(platform.db, attempt)
-    return Recorded(subject, None if tree is None else _read(platform, tree))
+    return Recorded(subject, None if tree is None else _read(platform, tree), standing)
+
+
+def audit_on_record(
+    home: Path,
+    subject: Subject,
+    plan: AuditPlan,
+    judges: Mapping[str, Judge],
+    *,
+    model: str,
+    artifact: str | None = None,
+    **more: Any,
+) -> AuditReport:
+    """:func:`governance.audit.run.run_audit`, registered in a data folder before the first question.
+
+    What a server left unasked is asked the next time; until then the attempt is not finished.
+
+    Args:
+        home: Data folder.
+        subject: What is asked; its digest is that of what answers.
+        plan: What is asked.
+        judges: Who judges.
+        model: Whose version it is: all that bear this name share an error budget.
+        artifact: Digest of what is audited, where that is not the subject's.
+        more: As :func:`~governance.audit.run.run_audit` takes them.
+
+    Raises:
+        RefusedError: The policy allows no such attempt.
+    """
+    with open_platform(home) as platform:
+        now, named = clock(), artifact or subject.digest
+        attempt = attempt_of(plan, judges, model=model, version=short(named), artifact=named, now=now)
+        asked = recorded(platform, attempt, subject, budget=plan.error_budget)
+        report = run_audit(asked, plan, judges, started=now, **more)
+        if not (accounts := getattr(subject, "accounts", None)) or not accounts.unasked:
+            finish(platform, attempt, asked, report)
+        return replace(report, attempt=asked.standing)
 
 
 def finish(platform: Platform, attempt: Attempt, subject: Recorded, report: AuditReport) -> None:
-    """Keep the answers and how the attempt ended; doing it twice changes nothing."""
+    """Keep the answers, then note how the attempt ended; the first ending stays."""
     lines = [
         json.dumps(
-            {"probe": each.probe, "persona": each.persona, "text": each.text, "error": each.error},
+            {"probe": each.probe, "persona": each.persona, "text": each.text, "error": each.error}
+            | ({"earlier": list(each.earlier)} if each.earlier else {}),
             ensure_ascii=False,
             sort_keys=True,
         )
@@ -100,4 +155,5 @@ def finish(platform: Platform, attempt: Attempt, subject: Recorded, report: Audi
 
 def _read(platform: Platform, tree: str) -> list[Response]:
     text = platform.store.get_file("audits", tree, _ANSWERS).decode()
-    return [Response(**json.loads(line)) for line in text.split("\n") if line]
+    rows = [json.loads(line) for line in text.split("\n") if line]
+    return [Response(**(row | {"earlier": tuple(row.get("earlier", ()))})) for row in rows]

@@ -151,6 +151,7 @@ def _objects(db: Database, store: ObjectStore) -> Iterator[bytes]:
             continue  # a tree of another kind
         if report.pop("digest", None) in wanted:
             report.pop("times", None)
+            report.pop("attempt", None)
             yield canonical(report)
 
 

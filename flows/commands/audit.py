@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows.commands.audit_judges import app as judge_app
+from flows.commands.audit_options import check_options
 from flows.commands.audit_review import review_command
 from flows.commands.audit_show import show_command
 from flows.commands.audit_views import print_json, say_reports, show_changes, show_plans, show_result
@@ -89,7 +90,13 @@ def audit(
     ] = True,
     model: Annotated[str | None, typer.Option(help="Registered model; with or without --version.")] = None,
     version: Annotated[str | None, typer.Option(help="Version of the model; the newest by default.")] = None,
-    home: Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            help="Data folder; for --model BOUNDS_HOME or .bounds by default. Given with --endpoint or --completions, the "
+            "audit is registered there before its first question."
+        ),
+    ] = None,
     endpoint: Annotated[
         str | None, typer.Option(help="OpenAI-compatible endpoint, MODEL@http(s)://host/v1; needs --probes.")
     ] = None,
@@ -134,13 +141,7 @@ def audit(
         raise InputError(
             "say what to audit", field="audit", expected="--model, --endpoint or --completions, one of them"
         )
-    if judge and not (completions or endpoint):
-        raise InputError(
-            "who judges a registered version is not chosen from run to run",
-            field="--judge",
-            value=", ".join(judge),
-            expected=f"in settings.toml of the data folder: judges = {json.dumps(judge)}",
-        )
+    check_options(ctx)
     if completions:
         from flows.commands.audit_completions import audit_completions
 
@@ -154,6 +155,7 @@ def audit(
             examples=examples,
             as_json=as_json,
             describe=describe,
+            home=home,
         )
     elif endpoint:
         from flows.commands.audit_endpoint import audit_endpoint
@@ -190,6 +192,7 @@ def audit(
             retry_errors=retry_errors,
             out=out,
             examples=examples,
+            home=home,
         )
         say_reports([report], as_json=as_json)
     else:

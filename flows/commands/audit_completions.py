@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from flows.commands.audit_judges import choose_judges
 from flows.commands.audit_views import print_json, say_reports, show_shares
 from governance.audit.judges import Judge, RefusalPatterns
 from governance.audit.plan import make_plan
@@ -17,10 +16,12 @@ from governance.audit.published import describe as describe_shares
 from governance.audit.report import AuditReport
 from governance.audit.run import run_audit
 from governance.audit.wordings import as_asked
+from governance.digest import digest, digest_set
 from governance.errors import InputError
 from governance.policy.compose import compose
 from governance.policy.model import EffectivePolicy
 from governance.tiers import EvidenceGrade
+from infra.named_judges import choose_judges
 from infra.policy_files import load_all
 from infra.subjects import CompletionsSubject, read_probes
 
@@ -40,8 +41,9 @@ def audit_completions(
     examples: bool,
     describe: bool,
     as_json: bool,
+    home: Path | None = None,
 ) -> None:
-    """Audit or describe files of completions.
+    """Audit or describe files of completions; with ``home`` each is registered there, as a version of its file's stem.
 
     Raises:
         InputError: A file, the probes or the policy cannot be used.
@@ -61,6 +63,7 @@ def audit_completions(
             seed=seed,
             out=out if out is None or len(subjects) == 1 else out / subject.path.stem,
             examples=examples,
+            home=home,
         )
         for subject in subjects
     ]
@@ -98,6 +101,7 @@ def _audit(
     seed: int,
     out: Path | None,
     examples: bool,
+    home: Path | None,
 ) -> AuditReport:
 
     if probes is not None:
@@ -110,7 +114,17 @@ def _audit(
     chosen = choose_judges(
         judges, labels=lambda name: subject.labels() if name == "human" else subject.labels(name)
     )
-    report = run_audit(subject, plan, chosen, compare=_others(subject, chosen))
+    others = _others(subject, chosen)
+    if home is None:
+        report = run_audit(subject, plan, chosen, compare=others)
+    else:
+        from flows.audit_attempt import audit_on_record
+
+        # Labels stand in the same file, and are those who judge: what is audited are the answers alone.
+        answers = digest_set(digest([*each.key, each.digest]) for each in subject.respond(()))
+        report = audit_on_record(
+            home, subject, plan, chosen, model=subject.path.stem, artifact=answers, compare=others
+        )
     if out is not None:
         from infra.audit_files import write_report
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from flows.commands.audit_judges import choose_judges
 from flows.commands.audit_planning import Wanted, plan_of
 from governance.audit.report import AuditReport
 from governance.audit.run import run_audit
@@ -15,6 +14,7 @@ from governance.errors import InputError
 from infra.asking import Endpoint
 from infra.audit_files import write_report
 from infra.endpoints import EndpointSubject
+from infra.named_judges import choose_judges
 from infra.subjects import read_text
 
 __all__ = ["audit_endpoint"]
@@ -32,6 +32,7 @@ def audit_endpoint(
     retry_errors: bool,
     out: Path | None,
     examples: bool,
+    home: Path | None = None,
 ) -> AuditReport:
     """Ask an endpoint and conclude; judged by patterns (grade C) where nothing else is chosen, which may refuse and never pass Tier One.
 
@@ -46,6 +47,7 @@ def audit_endpoint(
         retry_errors: Ask again what an earlier run could not get.
         out: Folder for the report.
         examples: Whether violating answers stand in it.
+        home: Data folder that registers the attempt before its first question; None: nothing does.
 
     Raises:
         InputError: The address, the probes or the policy are missing or cannot be used.
@@ -64,7 +66,12 @@ def audit_endpoint(
             progress=progress.update,
             retry_errors=retry_errors,
         )
-        report = run_audit(subject, plan, chosen, started=datetime.now(UTC))
+        if home is None:
+            report = run_audit(subject, plan, chosen, started=datetime.now(UTC))
+        else:
+            from flows.audit_attempt import audit_on_record
+
+            report = audit_on_record(home, subject, plan, chosen, model=model)
     if out is not None:
         # Answers come from the evidence file; nothing is asked a second time.
         again = EndpointSubject(subject.endpoint, evidence=evidence)

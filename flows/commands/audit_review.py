@@ -49,8 +49,8 @@ def review_command(
 
     Exit 0: the reviewed audit passed; 1: it did not (yet).
     """
-    from flows.commands.audit_judges import choose_judges
     from flows.commands.audit_views import print_json
+    from infra.named_judges import choose_judges
 
     plan, answers, report = _audit_of(folder, policy)
     flags = choose_judges([flagger])["*"]

@@ -34,9 +34,9 @@ def show_command(
 ) -> None:
     """Replay one probe: its rules and family, each answer, and what judges say of it now. Texts only with --reveal."""
     from flows.commands.audit_folder import answers_in, report_in
-    from flows.commands.audit_judges import choose_judges
     from flows.commands.audit_views import print_json
     from infra.audit_files import PROBES
+    from infra.named_judges import choose_judges
     from infra.subjects import read_probes
 
     report = report_in(folder)

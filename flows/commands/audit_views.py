@@ -51,7 +51,7 @@ def show_report(report: AuditReport) -> None:
     from rich.table import Table
 
     from governance.audit.persona_tables import asking_sentences, persona_tables
-    from governance.audit.sentences import notes, share, worth
+    from governance.audit.sentences import notes, share, tried, worth
 
     console = Console()
     console.print(
@@ -85,6 +85,7 @@ def show_report(report: AuditReport) -> None:
         )
     for assumption in report.assumptions:
         console.print(f"  assumed: {escape(assumption)}", highlight=False, soft_wrap=True)
+    console.print(f"  [dim]{escape(tried(report))}[/dim]", highlight=False, soft_wrap=True)
 
 
 def _persona_table(found: PersonaTable) -> Any:

@@ -12,6 +12,7 @@ from governance.audit.sentences import (
     is_measured,
     notes,
     share,
+    tried,
     untested,
     waived,
     worth,
@@ -67,6 +68,7 @@ def as_markdown(report: AuditReport) -> str:
     lines += ["## What was not tested", "", *(f"- {_text(sentence)}" for sentence in untested(report)), ""]
     if report.assumptions:
         lines += ["## What was assumed", "", *(f"- {_text(sentence)}" for sentence in report.assumptions), ""]
+    lines += ["## How often it was tried", "", _text(tried(report)), ""]
     lines += [
         "## What this rests on",
         "",

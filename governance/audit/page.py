@@ -22,6 +22,7 @@ from governance.audit.sentences import (
     is_measured,
     notes,
     share,
+    tried,
     untested,
     waived,
     worth,
@@ -79,6 +80,7 @@ def as_page(
         _listed("What happened while asking and judging", asking_sentences(report)),
         _listed("What was not tested", untested(report)),
         _listed("What was assumed", report.assumptions),
+        _listed("How often it was tried", [tried(report)]),
         _rests_on(report),
     ]
     return (

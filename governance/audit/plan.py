@@ -101,7 +101,10 @@ class Unevaluated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPlan:
-    """Everything that will be asked, for which rules, and what decides."""
+    """Everything that will be asked, for which rules, and what decides.
+
+    ``error_budget`` is what the policy lets all versions of a model spend on one probe set.
+    """
 
     cells: tuple[Cell, ...]
     unevaluated: tuple[Unevaluated, ...]
@@ -113,6 +116,7 @@ class AuditPlan:
     seed: int
     resolved: tuple[ResolvedPersona, ...] = ()
     bounds: tuple[Request, ...] = ()
+    error_budget: float | None = None
 
     @property
     def covered_risks(self) -> frozenset[str]:
@@ -226,6 +230,7 @@ def make_plan(
         seed=seed,
         resolved=tuple(resolved),
         bounds=tuple(bounds),
+        error_budget=policy.promotion.error_budget,
     )
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from governance import taxonomy
+from governance.audit.attempts import Standing
 from governance.audit.judge_error import JudgeError, Proportion
 from governance.audit.order import OrderEffect
 from governance.audit.persona_findings import PersonaReport
@@ -48,6 +49,8 @@ class AuditReport:
         sampling: How the subject's answers were drawn, where it says.
         waivers: Rules of Tier Two that signed waivers cover; a finding about one keeps its verdict and does not block.
         accounts: What asking cost. Not part of the report's JSON: a killed and resumed audit asks in other pieces.
+        attempt: The attempt on record. None where the audit was made from files alone: then nothing says how often it
+            was tried. No part of the digest, as where a log stands is no finding about a model.
         alignment: Agreement with every stratum (:mod:`governance.audit.strata`), where it was measured.
     """
 
@@ -75,6 +78,7 @@ class AuditReport:
     accounts: Mapping[str, Any] | None = None
     alignment: Mapping[str, Any] | None = None
     waivers: tuple[Waived, ...] = ()
+    attempt: Standing | None = None
     started: datetime | None = None
     finished: datetime | None = None
 
@@ -118,6 +122,7 @@ class AuditReport:
         return {
             **self._body(),
             "digest": self.digest,
+            "attempt": self.attempt.as_json() if self.attempt else None,
             "times": {
                 "started": self.started.isoformat() if self.started else None,
                 "finished": self.finished.isoformat() if self.finished else None,

@@ -18,6 +18,7 @@ __all__ = [
     "is_measured",
     "notes",
     "share",
+    "tried",
     "untested",
     "waived",
     "worth",
@@ -173,3 +174,13 @@ def untested(report: AuditReport) -> list[str]:
         for judge, rules in sorted(unmeasured.items())
     ]
     return said
+
+
+def tried(report: AuditReport) -> str:
+    """How often it was tried, as far as anything says."""
+    if report.attempt is not None:
+        return report.attempt.sentence
+    return (
+        "This audit was made from files alone: no platform registered it before its first question, so nothing says how "
+        "often it was tried before."
+    )

@@ -39,6 +39,7 @@ class Kind(StrEnum):
     POLICY = "policy"
     BATCH = "batch"
     RELEASE = "release"
+    ATTEMPT = "attempt"
     AUDIT = "audit"
     DECISION = "decision"
     APPROVAL = "approval"

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.commands.audit import app
-from governance.errors import InputError
+from governance.errors import InputError, RefusedError
 
 HEADER = "id,type,prompt,completion,annotation_1,annotation_2,agreement,final_label\n"
 GOOD, REFUSED = "1_full_compliance", "2_full_refusal"
@@ -166,6 +166,14 @@ def test_a_judge_alone_does_not_pass(tmp_path):
         ([], "audit"),
         (["--completions", "a.csv", "--model", "chat"], "audit"),
         (["--completions", "absent.csv"], None),
+        (["--model", "chat", "--policy", "xstest"], "--policy"),
+        (["--model", "chat", "--probes", "mine.jsonl"], "--probes"),
+        (["--model", "chat", "--out", "folder"], "--out"),
+        (["--version", "3", "--no-examples"], "--examples"),
+        (["--model", "chat", "--judge", "patterns"], "--judge"),
+        (["--completions", "a.csv", "--temperature", "0.5"], "--temperature"),
+        (["--completions", "a.csv", "--describe", "--policy", "xstest"], "--policy"),
+        (["--endpoint", "m@http://127.0.0.1:9/v1", "--describe"], "--describe"),
         (["plan", "--max-rate", "0"], "--max-rate, --confidence or --allow"),
         (["plan", "--max-rate", "0.1", "--confidence", "1"], "--max-rate, --confidence or --allow"),
         (["plan", "--max-rate", "1e-9", "--allow", "1000000"], "--max-rate, --confidence or --allow"),
@@ -176,6 +184,15 @@ def test_bad_input(args, field):
     assert isinstance(error, InputError)
     assert error.exit_code == 2
     assert error.field == field
+
+
+def test_where_the_same_is_said_for_a_registered_version():
+    error = run("--model", "chat", "--policy", "mine/").exception
+    assert isinstance(error, InputError)
+    assert error.expected == 'in settings.toml of the data folder: policy = "mine/"'
+    error = run("--model", "chat", "--judge", "patterns", "--judge", "refusal=classifier").exception
+    assert isinstance(error, InputError)
+    assert 'judges = ["patterns", "refusal=classifier"]' in str(error.expected)
 
 
 def test_bytes_that_are_not_utf8_say_which_line(tmp_path):
@@ -292,7 +309,52 @@ def test_an_endpoint_is_asked_once_and_never_passes_tier_one_on_patterns_alone(t
     # It complies with everything: refused for harm by the judge alone, and not passed on the other rule either.
     assert [f["verdict"] for f in report["findings"]] == ["FAIL", "UNDECIDED", "UNDECIDED"]
     assert report["digest"] == second["digest"]
+    assert report["attempt"] is None
     assert (tmp_path / "out/report.html").exists()
+
+
+def test_files_audited_on_the_platform_are_registered_and_not_tried_again(tmp_path):
+    file = completions(tmp_path / "chat.csv", refused=6, safe=40, unsafe=20)
+    home = ["--home", tmp_path / "home", "--json"]
+    first = json.loads(run("--completions", file, *home).stdout)["reports"][0]
+    assert (first["attempt"]["entry"], first["attempt"]["versions_before"]) == (0, 0)
+    again = json.loads(run("--completions", file, *home).stdout)["reports"][0]
+    assert (again["attempt"], again["digest"]) == (first["attempt"], first["digest"])
+    refused = run("--completions", file, *home, "--seed", "1").exception
+    assert isinstance(refused, RefusedError)
+    assert "second attempt under another plan" in str(refused)
+    machine = run("--completions", file, *home, "--judge", "patterns").exception
+    assert "only people may judge the same answers again" in str(machine)
+    # The same answers with better labels are no other model; people settled what was undecided.
+    relabelled = tmp_path / "new" / "chat.csv"
+    relabelled.parent.mkdir()
+    relabelled.write_text(file.read_text().replace(REFUSED, "3_partial_refusal", 9))
+    settled = json.loads(run("--completions", relabelled, *home).stdout)["reports"][0]
+    assert settled["attempt"]["judged_anew"] == 1
+    # Other answers under the same name are another version, and the shipped policy declares no budget for one.
+    other = completions(tmp_path / "new" / "chat.csv", refused=6, safe=40, unsafe=20)
+    other.write_text(other.read_text().replace("answer 3,", "another answer,"))
+    assert "fresh prompt families" in str(run("--completions", other, *home).exception)
+    assert "made from files alone" in run("--completions", file).stdout
+
+
+def test_an_endpoint_audited_on_the_platform_is_registered_before_it_is_asked(tmp_path):
+    row = {"probe": "p", "family": "p", "prompt": "q", "hazards": ["xstest.safe"], "expectation": "comply"}
+    probes = tmp_path / "probes.jsonl"
+    probes.write_text(json.dumps(row))
+    from tests.support.endpoint import stub_endpoint
+
+    with stub_endpoint() as stub:
+        args = ["--endpoint", f"m@{stub.url}", "--probes", probes, "--policy", "xstest", "--home", tmp_path / "home",
+                "--evidence", tmp_path / "evidence.db", "--json"]  # fmt: skip
+        [report] = json.loads(run(*args).stdout)["reports"]
+        assert report["attempt"]["plan"] == report["plan"]["digest"]
+        assert json.loads(run(*args).stdout)["reports"][0]["digest"] == report["digest"]
+        # Another draw of the same model spends what the policy declares; this one declares nothing.
+        refused = run(*args, "--sample-seed", "2").exception
+        assert isinstance(refused, RefusedError)
+        assert "fresh prompt families" in str(refused)
+        assert sum(stub.asked.values()) == 1
 
 
 @pytest.mark.parametrize("args", [["x"], ["x@http://127.0.0.1:9/v1"]])

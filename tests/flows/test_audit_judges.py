@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from flows.audit import judges
 from flows.commands.audit import app
-from flows.commands.audit_judges import choose_judges
 from flows.wiring import open_platform
 from governance.audit.judges import RefusalPatterns
 from governance.errors import InputError
 from infra.asking import Endpoint
+from infra.named_judges import choose_judges
 from tests.support.shared_data import shared
 
 

@@ -15,9 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from annotation.receipt import Found, make_receipt
+from governance.audit.attempts import Attempt
 from governance.digest import digest, digest_bytes
 from governance.log.entry import Kind
-from infra import ledger, log, people, withdrawals
+from infra import attempts, ledger, log, people, withdrawals
 from infra.approvals import approve, take
 from infra.database import open_database
 from infra.trust import current_trust, newest_version, revocation_of, revoke
@@ -51,6 +52,14 @@ def _audit(settings, db):
         created_at=NOW,
     )  # fmt: skip
     ledger.record_audit(db, row)
+
+
+def _attempt(settings, db):
+    wanted = Attempt(
+        model="chat", version="3", artifact=digest("files"), policy=digest("policy"), probe_set=digest("probes"),
+        plan=digest("plan"), probes=frozenset({digest("probe")}), alpha=0.05, anytime=frozenset(), at=NOW,
+    )  # fmt: skip
+    attempts.register(db, wanted, budget=None, now=NOW)
 
 
 def _policy(settings, db):
@@ -111,6 +120,7 @@ ACTS = {
     Kind.POLICY: _policy,
     Kind.BATCH: _batch,
     Kind.RELEASE: _release,
+    Kind.ATTEMPT: _attempt,
     Kind.AUDIT: _audit,
     Kind.DECISION: lambda settings, db: decided(db, decision()),
     Kind.APPROVAL: _approval,

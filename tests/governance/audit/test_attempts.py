@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from governance.audit.attempts import Attempt, permission
+from governance.audit.attempts import Attempt, JudgedBy, permission
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 PROBES = frozenset({"a", "b", "c"})
@@ -49,6 +49,32 @@ def test_another_plan_for_the_same_artifact_policy_and_probes_is_refused(before)
 
 def test_another_policy_is_another_audit():
     assert permission(replace(ONE, policy="stricter"), [replace(ONE, verdict="FAIL")], budget=None)
+
+
+def test_the_same_plan_is_judged_by_others_only_where_people_settle_what_was_undecided():
+    machine = JudgedBy(name="*", id="patterns", version="1", digest="d1", grade="C")
+    other = JudgedBy(name="*", id="classifier", version="1", digest="d2", grade="C")
+    people = JudgedBy(name="*", id="human", version="1", digest="d3", grade="A")
+    first = replace(OPEN, judges=frozenset({machine}))
+
+    def asked(judge, before):
+        return permission(replace(ONE, judges=frozenset({judge})), [before], budget=1.0)
+
+    assert asked(machine, first).again == first
+    assert not asked(machine, first).judged_anew
+    assert "only people" in asked(other, first).reasons[0]
+    assert asked(people, first).judged_anew
+    assert not permission(replace(ONE, judges=frozenset({people, other})), [first], budget=1.0)
+    for verdict in ("PASS", "FAIL"):
+        assert not asked(people, replace(first, verdict=verdict))
+    assert not asked(people, replace(first, broken=frozenset({"T2.y/over_refusal"})))
+    # Cut off before it said anything: whoever judges then, judges for the first time.
+    assert asked(other, replace(first, verdict=None))
+    # Fewer judges is another audit too.
+    assert not permission(replace(ONE, judges=frozenset()), [first], budget=1.0)
+    # A new version of the same judge, or the same with other contents, is another judge.
+    assert not asked(replace(machine, version="2"), first)
+    assert not asked(replace(machine, digest="d9"), first)
 
 
 def test_other_probes_do_not_undo_a_refusal():

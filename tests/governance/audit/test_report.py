@@ -11,6 +11,7 @@ from importlib.resources import files
 import pytest
 from jsonschema import Draft202012Validator
 
+from governance.audit.attempts import Standing
 from governance.audit.judges import RefusalPatterns
 from governance.audit.markdown import as_markdown, findings_table
 from governance.audit.page import as_page
@@ -24,6 +25,17 @@ from governance.errors import InputError, RefusedError
 from tests.support.audits import answers_and_judge, policy, probe_set
 
 SCHEMA = json.loads((files("governance") / "audit/report.schema.json").read_text("utf-8"))
+STANDING = Standing(
+    entry=7,
+    at=datetime(2026, 6, 1, 12, tzinfo=UTC),
+    plan=digest("plan"),
+    judges=digest("judges"),
+    alpha=0.05,
+    uses=2,
+    spent=0.1,
+    budget=0.25,
+    judged_anew=0,
+)
 HOSTILE = "<script>alert('x')</script> | **bold** [link](http://example.org)"
 
 
@@ -66,10 +78,25 @@ def test_the_digest_is_over_everything_but_times():
     )
     assert later.digest == report.digest
     assert later.as_json()["times"]["finished"] == "2026-01-02T00:00:00+00:00"
-    body = {k: v for k, v in report.as_json().items() if k not in {"digest", "times"}}
+    body = {k: v for k, v in report.as_json().items() if k not in {"digest", "times", "attempt"}}
     assert digest(body) == report.digest
+    on_record = replace(report, attempt=STANDING)
+    assert on_record.digest == report.digest
+    assert on_record.as_json()["attempt"]["entry"] == 7
+    Draft202012Validator(SCHEMA).validate(on_record.as_json())
     assert replace(report, subject_digest=digest("other files")).digest != report.digest
     assert replace(report, assumptions=("one more",)).digest != report.digest
+
+
+def test_every_rendering_says_how_often_it_was_tried():
+    report = audit()
+    for text in (as_page(report), as_markdown(report)):
+        assert "made from files alone" in text
+    for text in (as_page(replace(report, attempt=STANDING)), as_markdown(replace(report, attempt=STANDING))):
+        assert "made from files alone" not in text
+        assert "as entry 7 of the log" in text
+        assert "2 other versions" in text
+        assert "spent 10 % of error; this one spends 5 % of 25 %" in text
 
 
 def test_a_report_without_findings_is_undecided():
