@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import typer
 
 from governance.errors import InputError
-
-if TYPE_CHECKING:
-    import typer
 
 __all__ = ["check_options"]
 
@@ -31,7 +30,7 @@ _SETTINGS: Final = {
 
 
 def check_options(ctx: typer.Context) -> None:
-    """Refuse what was given and would be ignored.
+    """Refuse what was given and would be ignored; what ``--describe`` has no use for is only named.
 
     Raises:
         InputError: An option that says nothing about the subject.
@@ -47,6 +46,9 @@ def check_options(ctx: typer.Context) -> None:
         if name in meant | _EVERYWHERE or not _is_given(ctx, name):
             continue
         flag = f"--{name.replace('_', '-')}"
+        if subject == "--describe" and name in _FILES:
+            typer.echo(f"{flag} decides nothing beside --describe, which only counts labels", err=True)
+            continue
         shown = value if isinstance(value, (str, int, float, bool)) else ", ".join(map(str, _many(value)))
         raise InputError(
             f"{flag} says nothing about what {subject} audits, and is not ignored in silence",

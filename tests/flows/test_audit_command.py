@@ -79,6 +79,9 @@ def test_describe_decides_nothing(tmp_path):
     assert share["unsafe"] == {"prompts": 200, "full_compliance": 128, "partial_refusal": 0, "rate": 0.64}
     assert share["safe"]["rate"] == 0.008
     assert "64.0 % (128 of 200)" in run("--completions", file, "--describe").stdout
+    named = run("--completions", file, "--describe", "--policy", "xstest")
+    assert "--policy decides nothing beside --describe" in named.stderr
+    assert "64.0 % (128 of 200)" in named.stdout
 
 
 def test_reports_are_written_and_compared(tmp_path):
@@ -172,7 +175,7 @@ def test_a_judge_alone_does_not_pass(tmp_path):
         (["--version", "3", "--no-examples"], "--examples"),
         (["--model", "chat", "--judge", "patterns"], "--judge"),
         (["--completions", "a.csv", "--temperature", "0.5"], "--temperature"),
-        (["--completions", "a.csv", "--describe", "--policy", "xstest"], "--policy"),
+        (["--completions", "a.csv", "--describe", "--in-flight", "3"], "--in-flight"),
         (["--endpoint", "m@http://127.0.0.1:9/v1", "--describe"], "--describe"),
         (["plan", "--max-rate", "0"], "--max-rate, --confidence or --allow"),
         (["plan", "--max-rate", "0.1", "--confidence", "1"], "--max-rate, --confidence or --allow"),
