@@ -35,9 +35,13 @@ PRESENTATIONS: Final = pa.schema(
 """What validation reads of a presentation; further columns of the table are ignored. ``consent`` may be
 left out: the presentation was then made for nobody in particular."""
 GOLD: Final = pa.schema(
-    [pa.field("item", pa.string(), nullable=False), pa.field("preferred", pa.string(), nullable=False)]
+    [
+        pa.field("item", pa.string(), nullable=False),
+        pa.field("outcome", pa.string(), nullable=False),
+        pa.field("preferred", pa.string()),
+    ]
 )
-"""Items of known answer: the candidate that whoever reads them prefers."""
+"""Items of known answer: what whoever reads them answers, ``prefers`` with the candidate, ``tie`` or ``neither``."""
 CONSENTS: Final = pa.schema(
     [
         pa.field("consent", pa.string(), nullable=False),
@@ -86,7 +90,7 @@ class Surroundings:
             ),
             profiles=_shaped(profiles, PROFILES, "profiles").sort(PROFILES.names),
             consents=_shaped(consents, CONSENTS, "consents").unique().sort(CONSENTS.names),
-            gold=_once(_shaped(gold, GOLD, "gold"), "item", "preferred"),
+            gold=_once(_shaped(gold, GOLD, "gold"), "item", "outcome", "preferred"),
         )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from annotation.records import Outcome
+from annotation.records import JudgementKind, Outcome
 
 __all__ = ["annotator_known", "gold_share", "presentation_consent", "reading_rate"]
 
@@ -27,15 +27,45 @@ def annotator_known(frame: pl.DataFrame, profiles: pl.DataFrame) -> pl.DataFrame
 def gold_share(frame: pl.DataFrame, gold: pl.DataFrame, column: str) -> pl.DataFrame:
     """``gold_share_<n>``: the share that a person got right of the items of known answer, from n judgements on.
 
-    Every judgement of the person counts, also a second one on the same item. Null for whoever judged fewer.
+    Every judgement of the person counts that can say the known answer: pairwise; a ranking where one answer is known
+    to be preferred; a rating where one is, or where both are known to be alike. Also a second one on the same item.
+    Null for whoever judged fewer.
     """
     least = int(column.removeprefix("gold_share_"))
-    right = (pl.col("outcome") == str(Outcome.PREFERS)) & (pl.col("preferred") == pl.col("_answer"))
+    known = gold.select("item", _outcome="outcome", _answer="preferred")
+    asked = frame.filter(pl.col("problem").is_null()).join(known, on="item").with_row_index("_at")
+    top = (
+        asked.select("_at", "scores", "_answer")
+        .explode("scores")
+        .unnest("scores")
+        .group_by("_at")
+        .agg(
+            _best=pl.col("score").filter(pl.col("candidate") == pl.col("_answer")).max(),
+            _next=pl.col("score").filter(pl.col("candidate") != pl.col("_answer")).max(),
+            _spread=pl.col("score").max() - pl.col("score").min(),
+        )
+    )
+    prefers, tie = (pl.col("_outcome") == str(word) for word in (Outcome.PREFERS, Outcome.TIE))
+    alike = (pl.col("outcome") == pl.col("_outcome")) & (
+        ~prefers | (pl.col("preferred") == pl.col("_answer"))
+    )
+    kind = pl.col("kind")
+    right = (
+        pl.when(kind == str(JudgementKind.PAIRWISE))
+        .then(alike.fill_null(value=False))
+        .when((kind == str(JudgementKind.RANKING)) & prefers)
+        .then((pl.col("ranking").list.first() == pl.col("_answer")).fill_null(value=False))
+        .when((kind == str(JudgementKind.RATING)) & prefers)
+        .then((pl.col("_best") > pl.col("_next")).fill_null(value=False))
+        .when((kind == str(JudgementKind.RATING)) & tie)
+        .then((pl.col("_spread") == 0).fill_null(value=False))
+    )
     shares = (
-        frame.filter(pl.col("problem").is_null())
-        .join(gold.select("item", _answer="preferred"), on="item")
+        asked.join(top, on="_at", how="left")
+        .with_columns(_right=right)
+        .filter(pl.col("_right").is_not_null())
         .group_by(_WHO)
-        .agg((right.fill_null(value=False).sum() / pl.len()).alias(column), _many=pl.len())
+        .agg((pl.col("_right").sum() / pl.len()).alias(column), _many=pl.len())
         .filter(pl.col("_many") >= least)
         .drop("_many")
     )

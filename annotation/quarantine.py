@@ -69,7 +69,7 @@ def validate_batch(
         presentations: Table with ``presentation, item, shown`` and perhaps ``consent``.
         profiles: ``PROFILES`` table.
         consents: Table of live consents with ``consent, annotator, purpose``.
-        gold: Items of known answer with ``item, preferred``.
+        gold: Items of known answer with ``item, outcome, preferred``.
         probes: Prompts of the audit's probes, which no item may hold.
         outdated: Effective policies whose rulings have changed since: digest → what changed.
         before: Distributions of the last batch; None for the first.
@@ -125,7 +125,7 @@ def _require_gold(checks: Sequence[Check], around: Surroundings) -> None:
             "no item of known answer is given, so nobody can fail this rule",
             field="gold",
             value=", ".join(asking),
-            expected="a table of gold items, or a policy without the rule",
+            expected="items of known answer (`bounds gold add`), or a policy without the rule",
         )
 
 

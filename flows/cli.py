@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "keys": ("keys", "app", "Make, list and take back API keys of the policy service."),
     "import": ("importing", "app", "Import items and judgements from files."),
     "annotators": ("annotators", "app", "Invite the people of the portal, and see how far they are."),
+    "gold": ("gold", "app", "Items of known answer: declare, list and take back."),
     "live": ("live", "app", "Let people talk with several models at once, blind."),
     "collect": ("way", "collect", "Pull judgements from every source of a site."),
     "validate": ("way", "validate", "Check what was collected; accept or quarantine each row."),

@@ -18,7 +18,7 @@ from prefect.cache_policies import NO_CACHE
 
 from annotation.checks import Check, check_json
 from annotation.distributions import Distributions
-from annotation.facts import CONSENTS, PRESENTATIONS
+from annotation.facts import CONSENTS, GOLD, PRESENTATIONS
 from annotation.quarantine import validate_batch
 from annotation.records import ITEMS, PROFILES, table
 from annotation.staging import stage_events
@@ -32,6 +32,7 @@ from governance.policy.model import EffectivePolicy
 from infra import catalogue, collected, ledger
 from infra.consents import live_consents
 from infra.events import events_digest, read_events
+from infra.gold import gold_rows
 from infra.policy_history import outdated
 
 __all__ = ["validate", "validate_site"]
@@ -54,7 +55,6 @@ def check(
         }
         for row in catalogue.presentations(platform.db, site)
     ]
-    wanted = {need.check for need in policy.data_requirements}
     judged_under = staged["policy_digest"].drop_nulls().unique().to_list()
     return validate_batch(
         staged,
@@ -63,10 +63,17 @@ def check(
         presentations=table(shown, PRESENTATIONS),
         profiles=table(platform.profiles(site), PROFILES),
         consents=table(live_consents(platform.db, site), CONSENTS),
-        probes=[probe.prompt for probe in probes(platform).probes] if "probe_contamination" in wanted else (),
+        gold=table(gold_rows(platform.db, site), GOLD) if _asks(policy, "gold") else None,
+        probes=[probe.prompt for probe in probes(platform).probes]
+        if _asks(policy, "probe_contamination")
+        else (),
         outdated=outdated(platform.db, judged_under, policy),
-        before=last_distributions(platform, site, inputs) if "drift" in wanted else None,
+        before=last_distributions(platform, site, inputs) if _asks(policy, "drift") else None,
     )
+
+
+def _asks(policy: EffectivePolicy, check: str) -> bool:
+    return any(need.check == check for need in policy.data_requirements)
 
 
 def last_distributions(platform: Platform, site: str, inputs: str) -> Distributions | None:
@@ -149,6 +156,8 @@ def validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
             "consents": digest(live_consents(platform.db, site)),
             "policy": policy.digest,
             "checks": [check_json(each) for each in checks],
+            # Named only where a rule asks: other known answers change nothing then.
+            **({"gold": digest(gold_rows(platform.db, site))} if _asks(policy, "gold") else {}),
         }
     )
     validated = check(platform, site, checks, policy, inputs)

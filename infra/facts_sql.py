@@ -170,12 +170,25 @@ def _consents(columns: Collection[str]) -> Iterator[str]:
 """
 
 
+# Null where a judgement of this kind cannot say the known answer.
+_RIGHT: Final = """CASE
+    WHEN o.kind = 'pairwise' THEN coalesce(
+        o.outcome = g.outcome AND (g.outcome <> 'prefers' OR o.preferred = g.preferred), false)
+    WHEN o.kind = 'ranking' AND g.outcome = 'prefers' THEN coalesce(o.ranking[1] = g.preferred, false)
+    WHEN o.kind = 'rating' AND g.outcome = 'prefers' THEN coalesce(
+        list_max([s.score for s in o.scores if s.candidate = g.preferred])
+        > list_max([s.score for s in o.scores if s.candidate <> g.preferred]), false)
+    WHEN o.kind = 'rating' AND g.outcome = 'tie' THEN coalesce(
+        list_max([s.score for s in o.scores]) = list_min([s.score for s in o.scores]), false)
+END"""
+
+
 def _gold(columns: Collection[str]) -> Iterator[str]:
     for name in sorted(columns):
         if name.startswith("gold_share_"):
             least = int(name.removeprefix("gold_share_"))
-            yield f"""(SELECT CASE WHEN count(*) >= {least} THEN
-                count(*) FILTER (o.outcome = 'prefers' AND o.preferred = g.preferred)::DOUBLE / count(*) END
+            yield f"""(SELECT CASE WHEN count({_RIGHT}) >= {least} THEN
+                count(*) FILTER ({_RIGHT})::DOUBLE / count({_RIGHT}) END
                 FROM raw_rows o JOIN raw_gold g ON g.item = o.item
                 WHERE o.site = j.site AND o.annotator = j.annotator AND o.problem IS NULL) AS {name},
 """

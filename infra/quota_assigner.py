@@ -38,7 +38,7 @@ from infra.database import Database
 from infra.reservations import HOLD, PlainAssigner, portal_presentation
 from infra.settings import SiteSettings
 from infra.tables import (
-    ITEM_ROLES,
+    GOLD_ITEMS,
     ITEMS,
     PLACEMENTS,
     PORTAL_ITEMS,
@@ -47,26 +47,13 @@ from infra.tables import (
     RESERVATIONS,
 )
 
-__all__ = ["QuotaAssigner", "set_role"]
+__all__ = ["QuotaAssigner"]
 
 _COUNTING: Final = ("held", "done")
 _DAY: Final = timedelta(days=1)
 
 Profile = Callable[[str], Mapping[str, str | None]]
 """The codebook answers of a person by field; what they did not answer is missing or None."""
-
-
-def set_role(db: Database, site: str, item: str, role: Role) -> None:
-    """Say what an item of the site's portal is there for; ordinary by default.
-
-    Raises:
-        InputError: The item is not before the people of the portal.
-    """
-    with db.write() as connection:
-        here = (PORTAL_ITEMS.c.site == site) & (PORTAL_ITEMS.c.item == item)
-        if connection.execute(select(PORTAL_ITEMS.c.item).where(here)).one_or_none() is None:
-            raise InputError("the item is not in the portal of the site", field="item", value=item)
-        db.upsert(connection, ITEM_ROLES, {"site": site, "item": item, "role": str(role)})
 
 
 class QuotaAssigner(PlainAssigner):
@@ -153,11 +140,11 @@ class QuotaAssigner(PlainAssigner):
     def _items(self, connection: Connection) -> dict[Role, dict[str, str]]:
         """Role → item → kind, of every item of the site's portal."""
         joined = PORTAL_ITEMS.outerjoin(
-            ITEM_ROLES,
-            (ITEM_ROLES.c.site == PORTAL_ITEMS.c.site) & (ITEM_ROLES.c.item == PORTAL_ITEMS.c.item),
+            GOLD_ITEMS,
+            (GOLD_ITEMS.c.site == PORTAL_ITEMS.c.site) & (GOLD_ITEMS.c.item == PORTAL_ITEMS.c.item),
         )
         query = (
-            select(PORTAL_ITEMS.c.item, PORTAL_ITEMS.c.kind, ITEM_ROLES.c.role)
+            select(PORTAL_ITEMS.c.item, PORTAL_ITEMS.c.kind, GOLD_ITEMS.c.role)
             .select_from(joined)
             .where(PORTAL_ITEMS.c.site == self._site.id)
             .order_by(PORTAL_ITEMS.c.item)

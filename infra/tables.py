@@ -30,12 +30,12 @@ __all__ = [
     "ERASED_BATCHES",
     "FEEDBACK_EVENTS",
     "FLAGGED_RELEASES",
+    "GOLD_ITEMS",
     "IMPORTS",
     "INVITATIONS",
     "ITEMS",
     "ITEM_AUTHORS",
     "ITEM_REPORTS",
-    "ITEM_ROLES",
     "LIVE_CAMPAIGNS",
     "LIVE_CONVERSATIONS",
     "LIVE_REPLIES",
@@ -519,7 +519,17 @@ FLAGGED_RELEASES: Final = _table(
     _time("flagged_at"),
     key=("release", "request"),
 )
-ITEM_ROLES: Final = _table("item_roles", _text("site"), _text("item"), _text("role"), key=("site", "item"))
+GOLD_ITEMS: Final = _table(
+    "gold_items",
+    _text("site"),
+    _text("item"),
+    _text("role"),
+    _text("outcome"),
+    _text("preferred", nullable=True),
+    _text("added_by"),
+    _time("added_at"),
+    key=("site", "item"),
+)
 PLACEMENTS: Final = _table(
     "placements",
     _text("presentation"),

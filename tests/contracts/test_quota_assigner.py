@@ -7,9 +7,12 @@ from datetime import timedelta
 import pytest
 
 from annotation.assignment import OUTSIDE, Every, Limits, Plan, Role
+from annotation.gold import KnownAnswer
+from annotation.records import Outcome
 from governance.errors import InputError
+from infra.gold import add_gold, gold_items, gold_rows, remove_gold
 from infra.portal_judgements import leave, show, submit
-from infra.quota_assigner import QuotaAssigner, set_role
+from infra.quota_assigner import QuotaAssigner
 from infra.settings import SiteSettings
 from infra.tables import METADATA
 from tests.support import portal
@@ -31,6 +34,10 @@ def plan(**over):
             **over,
         }
     )
+
+
+def known_answer(item, role):
+    return KnownAnswer(item=item, role=role, outcome=Outcome.TIE, preferred=None)
 
 
 def assigner(db, wanted=None, *, key="secret of the site"):
@@ -139,8 +146,8 @@ def test_orders_are_balanced_within_a_group(db, tmp_path):
 
 def test_gold_and_attention_items_come_where_the_plan_says_and_count_for_no_quota(db, tmp_path):
     listed = [row["item"] for row in portal.items(db, 6)]
-    set_role(db, "main", listed[0], Role.GOLD)
-    set_role(db, "main", listed[1], Role.ATTENTION)
+    known = [known_answer(listed[0], Role.GOLD), known_answer(listed[1], Role.ATTENTION)]
+    assert add_gold(db, "main", known, by="staff", now=NOW) == 2
     give = assigner(db, plan(gold=Every(first=2, every=10), attention=Every(first=4, every=10), overlap=1))
     person = portal.person(db, "a-0000")
     by_presentation = {row["presentation"]: row for row in rows(db, "reservations")}
@@ -153,8 +160,33 @@ def test_gold_and_attention_items_come_where_the_plan_says_and_count_for_no_quot
     assert give.achieved(NOW)[0].done == len(items) - 2 == 3
     other = portal.person(db, "a-0001")
     assert len(served(db, tmp_path, give, other)) >= 2
-    with pytest.raises(InputError, match="not in the portal"):
-        set_role(db, "main", "i-none", Role.GOLD)
+
+
+def test_known_answers_are_kept_with_who_declared_them_and_never_replaced_in_silence(db):
+    listed = [row["item"] for row in portal.items(db, 3)]
+    ranked = [row["item"] for row in portal.items(db, 1, kind="ranking", prefix="r")]
+    first = known_answer(listed[0], Role.GOLD)
+    assert add_gold(db, "main", [first], by="Ada", now=NOW) == 1
+    assert add_gold(db, "main", [first], by="Bob", now=LATER) == 0
+    [kept] = gold_items(db, "main")
+    assert (kept.known, kept.added_by, kept.added_at) == (first, "Ada", NOW)
+    other = known_answer(listed[0], Role.ATTENTION)
+    for refused, words in (
+        ([known_answer(listed[1], Role.GOLD), other], "another known answer"),
+        ([known_answer(listed[1], Role.GOLD), known_answer(ranked[0], Role.GOLD)], "cannot be answered"),
+    ):
+        with pytest.raises(InputError, match=words):
+            add_gold(db, "main", refused, by="Bob", now=NOW)
+    with pytest.raises(InputError, match="stand behind"):
+        add_gold(db, "main", [other], by=" ", now=NOW)
+    assert [each.known for each in gold_items(db, "main")] == [first]
+    assert add_gold(db, "main", [other], by="Bob", now=LATER, replace=True) == 1
+    assert gold_rows(db, "main") == [{"item": listed[0], "outcome": "tie", "preferred": None}]
+    assert gold_rows(db, "elsewhere") == []
+    with pytest.raises(InputError, match="no known answer"):
+        remove_gold(db, "main", [listed[0], listed[1]])
+    assert remove_gold(db, "main", [listed[0]]) == 1
+    assert gold_items(db, "main") == []
 
 
 def test_limits_stop_a_person_for_the_day_or_for_good(db, tmp_path):

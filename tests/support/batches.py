@@ -63,7 +63,9 @@ class Batch:
             for person in self.annotators
         ]
         # Whoever prefers the first answer of these is right; nobody has judged them in a sound batch.
-        self.gold: list[dict[str, Any]] = [{"item": "i-gold-elsewhere", "preferred": "c-gold-elsewhere"}]
+        self.gold: list[dict[str, Any]] = [
+            {"item": "i-gold-elsewhere", "outcome": "prefers", "preferred": "c-gold-elsewhere"}
+        ]
         self.profiles = [
             {
                 "annotator": person,

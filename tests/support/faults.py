@@ -173,7 +173,8 @@ def somebody_gets_the_items_of_known_answer_wrong(batch: Batch) -> None:
     mine = list(sound.values())[:3]
     for number, row in enumerate(mine):
         other = next(candidate for candidate in row["shown"] if candidate != row["preferred"])
-        batch.gold.append({"item": row["item"], "preferred": row["preferred"] if number == 0 else other})
+        answer = row["preferred"] if number == 0 else other
+        batch.gold.append({"item": row["item"], "outcome": "prefers", "preferred": answer})
         # Everybody else did well enough: they prefer the right one.
         for again in batch.rows:
             if again["item"] == row["item"] and again is not row:

@@ -46,7 +46,7 @@ def naive_tables(batch: Batch, found: Any) -> dict[On, pd.DataFrame]:
         row["consent_live_training"] = (row["consent"], row["annotator"]) in consents
     _first_given(rows)
     _streaks(rows)
-    _gold(rows, {known["item"]: known["preferred"] for known in batch.gold})
+    _gold(rows, {known["item"]: (known["outcome"], known["preferred"]) for known in batch.gold})
     decodable = pd.DataFrame([row for row in rows if row["problem"] is None]).astype(object)
     figures = {finding.check.column: [finding.value] for finding in found.findings}
     return {
@@ -158,14 +158,30 @@ def _position(row: dict[str, Any]) -> int | None:
     )
 
 
-def _gold(rows: list[dict[str, Any]], answers: dict[str, str]) -> None:
+def _gold(rows: list[dict[str, Any]], answers: dict[str, tuple[str, str | None]]) -> None:
     for row in rows:
         mine = [
-            other["outcome"] == "prefers" and other["preferred"] == answers[other["item"]]
+            _is_right(other, *answers[other["item"]])
             for other in rows
             if other["item"] in answers
             and other["problem"] is None
             and None not in (row["annotator"], row["site"])
             and (other["annotator"], other["site"]) == (row["annotator"], row["site"])
         ]
-        row["gold_share_2"] = sum(mine) / len(mine) if len(mine) >= 2 else None
+        said = [right for right in mine if right is not None]
+        row["gold_share_2"] = sum(said) / len(said) if len(said) >= 2 else None
+
+
+def _is_right(row: dict[str, Any], outcome: str, preferred: str | None) -> bool | None:
+    if row["kind"] == "pairwise":
+        return row["outcome"] == outcome and (outcome != "prefers" or row["preferred"] == preferred)
+    if row["kind"] == "ranking" and outcome == "prefers":
+        return bool(row["ranking"]) and row["ranking"][0] == preferred
+    scores = row["scores"] or []
+    if row["kind"] == "rating" and outcome == "prefers":
+        mine = [each["score"] for each in scores if each["candidate"] == preferred]
+        others = [each["score"] for each in scores if each["candidate"] != preferred]
+        return bool(mine) and bool(others) and max(mine) > max(others)
+    if row["kind"] == "rating" and outcome == "tie":
+        return bool(scores) and len({each["score"] for each in scores}) == 1
+    return None
