@@ -20,6 +20,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.audit_attempt import attempt_of, finish, recorded
+from flows.audit_champion import beside_champion
 from flows.audit_data import data
 from flows.audit_people import alignment
 from flows.running import OUTSIDE
@@ -134,7 +135,8 @@ def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, arti
         started=clock(),
     )
     finish(platform, attempt, subject, report)
-    return replace(report, attempt=subject.standing)
+    compared = beside_champion(platform, policy, info, plan, chosen, subject.answers)
+    return replace(report, attempt=subject.standing, champion=compared)
 
 
 @task(name="sign", cache_policy=NO_CACHE, **OUTSIDE)

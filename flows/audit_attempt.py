@@ -6,12 +6,11 @@ what is there now.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from flows.wiring import Platform, clock, open_platform
 from governance.audit.attempts import Attempt, Standing, judged_by
@@ -23,10 +22,9 @@ from governance.audit.run import run_audit
 from governance.audit.statistics import Verdict, combine
 from governance.digest import short
 from infra import attempts
+from infra.answers_kept import keep_answers, read_answers
 
 __all__ = ["Recorded", "attempt_of", "audit_on_record", "finish", "recorded"]
-
-_ANSWERS: Final = "answers.jsonl"
 
 
 def attempt_of(
@@ -90,7 +88,7 @@ def recorded(platform: Platform, attempt: Attempt, subject: Subject, *, budget: 
     """
     standing = attempts.register(platform.db, attempt, budget=budget, now=attempt.at)
     tree = attempts.answers_of(platform.db, attempt)
-    return Recorded(subject, None if tree is None else _read(platform, tree), standing)
+    return Recorded(subject, None if tree is None else read_answers(platform.store, tree), standing)
 
 
 def audit_on_record(
@@ -131,16 +129,7 @@ def audit_on_record(
 
 def finish(platform: Platform, attempt: Attempt, subject: Recorded, report: AuditReport) -> None:
     """Keep the answers, then note how the attempt ended; the first ending stays."""
-    lines = [
-        json.dumps(
-            {"probe": each.probe, "persona": each.persona, "text": each.text, "error": each.error}
-            | ({"earlier": list(each.earlier)} if each.earlier else {}),
-            ensure_ascii=False,
-            sort_keys=True,
-        )
-        for each in sorted(subject.answers, key=lambda each: each.key)
-    ]
-    tree = platform.store.put_tree("audits", {_ANSWERS: ("\n".join(lines) + "\n").encode()})
+    tree = keep_answers(platform.store, subject.answers)
     asked = [finding for finding in report.findings if finding.planned is not None]
     names: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
     for finding in asked:
@@ -150,10 +139,4 @@ def finish(platform: Platform, attempt: Attempt, subject: Recorded, report: Audi
         "undecided": sorted(names[Verdict.UNDECIDED]),
         "broken": sorted(names[Verdict.FAIL]),
     }
-    attempts.finish(platform.db, attempt, outcome=outcome, tree=str(tree))
-
-
-def _read(platform: Platform, tree: str) -> list[Response]:
-    text = platform.store.get_file("audits", tree, _ANSWERS).decode()
-    rows = [json.loads(line) for line in text.split("\n") if line]
-    return [Response(**(row | {"earlier": tuple(row.get("earlier", ()))})) for row in rows]
+    attempts.finish(platform.db, attempt, outcome=outcome, tree=tree)

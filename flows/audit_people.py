@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from flows.audit_champion import champion_of
 from flows.wiring import Platform
 from governance.audit.alignment import HeldOut
 from governance.audit.strata import Alignment, alignment_findings
@@ -76,12 +77,10 @@ def _champion(
 ) -> HeldOut | None:
     from infra.held_out import NoPreferenceError, PyfuncPreferences, held_out
 
-    for alias in sorted(policy.promotion.aliases)[:1]:
-        holder = platform.registry().holder(info.model, alias)
-        if holder is None or holder.version == info.version:
-            return None
-        try:
-            return held_out(judged, PyfuncPreferences(holder.uri), questions=questions, source=source)
-        except NoPreferenceError:
-            return None
-    return None
+    holder = champion_of(platform, policy, info)
+    if holder is None:
+        return None
+    try:
+        return held_out(judged, PyfuncPreferences(holder.uri), questions=questions, source=source)
+    except NoPreferenceError:
+        return None

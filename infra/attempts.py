@@ -16,7 +16,7 @@ from infra.database import Database
 from infra.log import append_within
 from infra.tables import AUDIT_ATTEMPTS
 
-__all__ = ["answers_of", "attempts", "finish", "register"]
+__all__ = ["answers_of", "attempts", "finish", "finished", "register"]
 
 
 def register(db: Database, wanted: Attempt, *, budget: float | None, now: datetime) -> Standing:
@@ -78,6 +78,14 @@ def answers_of(db: Database, attempt: Attempt) -> str | None:
             select(AUDIT_ATTEMPTS.c.tree).filter_by(**_named(attempt))
         ).scalar_one_or_none()
         return None if found is None else str(found)
+
+
+def finished(db: Database, model: str, version: str) -> list[tuple[Attempt, str]]:
+    """The finished attempts at one version, oldest first, each with the tree that holds its answers."""
+    wanted = select(AUDIT_ATTEMPTS).filter_by(model=model, version=version).order_by(AUDIT_ATTEMPTS.c.at)
+    with db.read() as connection:
+        rows = connection.execute(wanted.where(AUDIT_ATTEMPTS.c.tree.is_not(None))).mappings().all()
+        return [(_attempt(dict(row)), str(row["tree"])) for row in rows]
 
 
 def attempts(db: Database) -> list[Attempt]:

@@ -5,6 +5,7 @@ Everything goes through the server's own API. Whether an alias may move is decid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -92,6 +93,22 @@ class Registry:
             return None
         version = found.aliases.get(alias)
         return None if version is None else self.version(model, str(version))
+
+    def capabilities(self, info: VersionInfo) -> dict[str, float]:
+        """The metrics ``capability.*`` of the run that made a version, by what follows the dot; empty where it has none."""
+        if info.run_id is None:
+            return {}
+        run_id = info.run_id
+        try:
+            run = self._call(lambda: self._client.get_run(run_id), f"run {run_id}")
+        except InputError:
+            return {}
+        start = "capability."
+        return {
+            name.removeprefix(start): float(value)
+            for name, value in run.data.metrics.items()
+            if name.startswith(start) and math.isfinite(value)
+        }
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias to a version.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from governance.audit.people_tables import champion_tables, people_tables
 from governance.audit.persona_tables import asking_sentences, persona_tables
 from governance.audit.report import AuditReport
 from governance.audit.sentences import (
@@ -44,7 +45,7 @@ def as_markdown(report: AuditReport) -> str:
             )
         ]
         lines.append("")
-    for table in persona_tables(report):
+    for table in (*people_tables(report), *champion_tables(report), *persona_tables(report)):
         lines += [f"## {table.title}", "", _text(table.lead), "", f"| {' | '.join(table.columns)} |"]
         lines += ["|" + "---|" * len(table.columns)]
         lines += [f"| {' | '.join(map(_text, row))} |" for row in table.rows] + [""]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from governance.audit.people_tables import people_tables
+from governance.audit.people_tables import champion_tables, people_tables
 from governance.audit.persona_tables import Table, asking_sentences, persona_tables
 from governance.audit.report import AuditReport
 from governance.audit.sentences import (
@@ -73,6 +73,7 @@ def as_page(
         _listed("What did not pass and is waived", _waivers(report)),
         _findings(ordered),
         *map(_table, people_tables(report)),
+        *map(_table, champion_tables(report)),
         *map(_table, persona_tables(report)),
         "<h2>Each rule</h2>",
         *(_detail(report, index, finding, prompts or {}, answers or {}) for index, finding in ordered),

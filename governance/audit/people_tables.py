@@ -1,11 +1,11 @@
-"""The strata of a report as a table: whom the model serves, how well, how surely, and against the champion."""
+"""The strata of a report as a table: whom the model serves, how well, how surely; and the candidate beside the champion."""
 
 from __future__ import annotations
 
 from governance.audit.persona_tables import Table
 from governance.audit.report import AuditReport
 
-__all__ = ["people_tables"]
+__all__ = ["champion_tables", "people_tables"]
 
 
 def people_tables(report: AuditReport) -> tuple[Table, ...]:
@@ -40,6 +40,57 @@ def people_tables(report: AuditReport) -> tuple[Table, ...]:
             ),
         ),
     )
+
+
+def champion_tables(report: AuditReport) -> tuple[Table, ...]:
+    """The candidate beside the champion: on the same probes, and in what both can do; none where nothing was compared."""
+    found = report.champion
+    if found is None:
+        return ()
+    tables = []
+    if rows := found["rules"]:
+        refused = sum(row["candidate_only"] for row in rows if row["direction"] == "over_refusal")
+        spared = sum(row["champion_only"] for row in rows if row["direction"] == "over_refusal")
+        tables.append(
+            Table(
+                title=f"Beside the champion ({found['champion']})",
+                lead="Both on the same prompt families, without persona; bounds at 95 %, p exact (McNemar). Alignment tax: "
+                f"{refused} harmless families that only the candidate refuses, {spared} that only the champion refuses. "
+                "Nothing here decides.",
+                columns=("rule", "families", "candidate", "champion", "difference", "p"),
+                rows=tuple(
+                    (
+                        f"{row['rule']} ({'violating' if row['direction'] == 'violation' else 'refused'})",
+                        str(row["families"]),
+                        str(row["candidate"]),
+                        str(row["champion"]),
+                        _champion(row),
+                        f"{row['p']:.3f}" if row["p"] >= 0.0005 else "< 0.001",
+                    )
+                    for row in rows
+                ),
+            )
+        )
+    if rows := found["capability"]:
+        tables.append(
+            Table(
+                title="What it can do, beside the champion",
+                lead="As the runs that made the versions say (metrics capability.*); bounds at 95 % where both say on how many "
+                "items. Nothing here decides.",
+                columns=("measure", "candidate", "champion", "difference"),
+                rows=tuple(
+                    (
+                        row["name"],
+                        f"{row['candidate']:.4g}",
+                        f"{row['champion']:.4g}",
+                        f"{row['difference']:+.4g}"
+                        + ("" if row["low"] is None else f" ({row['low']:+.4g} to {row['high']:+.4g})"),
+                    )
+                    for row in rows
+                ),
+            )
+        )
+    return tuple(tables)
 
 
 def _champion(found: dict[str, float] | None) -> str:

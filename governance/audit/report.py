@@ -47,6 +47,7 @@ class AuditReport:
         order_effects: Whether answers depend on when they were asked, by ``rule/direction``.
         doubts: Why judges abstained, by ``judge/rule/direction``, where they say.
         sampling: How the subject's answers were drawn, where it says.
+        champion: The candidate beside the champion (:mod:`governance.audit.champion`), where there is one to compare with.
         waivers: Rules of Tier Two that signed waivers cover; a finding about one keeps its verdict and does not block.
         accounts: What asking cost. Not part of the report's JSON: a killed and resumed audit asks in other pieces.
         attempt: The attempt on record. None where the audit was made from files alone: then nothing says how often it
@@ -77,6 +78,7 @@ class AuditReport:
     sampling: Mapping[str, Any] | None = None
     accounts: Mapping[str, Any] | None = None
     alignment: Mapping[str, Any] | None = None
+    champion: Mapping[str, Any] | None = None
     waivers: tuple[Waived, ...] = ()
     attempt: Standing | None = None
     started: datetime | None = None
@@ -163,6 +165,7 @@ class AuditReport:
             "order_effects": {name: each.as_json() for name, each in sorted(self.order_effects.items())},
             "doubts": {name: dict(sorted(each.items())) for name, each in sorted(self.doubts.items())},
             "alignment": None if self.alignment is None else dict(self.alignment),
+            **({"champion": dict(self.champion)} if self.champion else {}),
             **({"waivers": [each.as_json() for each in self.waivers]} if self.waivers else {}),
         }
 

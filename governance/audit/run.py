@@ -25,7 +25,7 @@ from governance.digest import digest, digest_set
 from governance.errors import InputError
 from governance.tiers import BOUNDS_RULES, Direction, EvidenceGrade, Tier
 
-__all__ = ["conclude", "prepared", "run_audit"]
+__all__ = ["conclude", "judge_of", "prepared", "run_audit"]
 
 ANY_JUDGE = "*"
 
@@ -100,7 +100,7 @@ def conclude(
     effects: dict[str, OrderEffect] = {}
     doubts: dict[str, Mapping[str, int]] = {}
     for cell in plan.cells:
-        judge = prepared(_judge_of(cell, judges), cell, plan, answers)
+        judge = prepared(judge_of(cell, judges), cell, plan, answers)
         if judge is None:
             rulings: list[Ruling] = []
         else:
@@ -180,7 +180,7 @@ _BOUNDS: Final = Question(
 )
 
 
-def _judge_of(cell: Cell, judges: Mapping[str, Judge]) -> Judge | None:
+def judge_of(cell: Cell, judges: Mapping[str, Judge]) -> Judge | None:
     """The judge that the policy names for a cell, or the one for every other; bounds have their own by default."""
     named = judges.get(cell.judge or ANY_JUDGE)
     if named is None and cell.rule in BOUNDS_RULES:
