@@ -26,6 +26,7 @@ from flows.audit_people import alignment
 from flows.running import OUTSIDE
 from flows.wiring import Platform, approvals, clock, newest_decision, open_platform
 from governance.audit.contamination import contaminated, without_contaminated
+from governance.audit.figures import as_file, figures
 from governance.audit.judges import Judge, RefusalPatterns
 from governance.audit.markdown import as_markdown
 from governance.audit.page import as_page
@@ -226,6 +227,7 @@ def keep(
         metrics={f"rate/{each.rule}": each.rate for each in report.findings if each.rate is not None},
         report_json=files["report.json"],
         report_html=files["report.html"],
+        figures={name: as_file(svg) for name, svg in figures(report).items()},
     )
     ledger.record_audit(
         platform.db,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from governance.audit.figures import as_file, figures
 from governance.audit.markdown import as_markdown
 from governance.audit.page import as_page
 from governance.audit.plan import AuditPlan
@@ -28,7 +29,7 @@ def report_files(
     responses: Iterable[Response] = (),
     examples: bool = False,
 ) -> dict[str, bytes]:
-    """``report.json``, ``report.md`` and ``report.html``; examples need the plan and the responses.
+    """``report.json``, ``report.md``, ``report.html`` and the figures as SVG; examples need the plan and the responses.
 
     With examples the probes, answers and personas stand beside, so that one can be shown or judged again.
 
@@ -46,6 +47,7 @@ def report_files(
         "report.md": as_markdown(report).encode(),
         "report.html": as_page(report, prompts=prompts, answers=answers).encode(),
     }
+    files |= {name: as_file(svg) for name, svg in figures(report).items()}
     if examples and plan is not None:
         files |= _kept(plan, given)
     if report.accounts is not None:

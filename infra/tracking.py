@@ -242,6 +242,7 @@ def log_audit(
     metrics: Mapping[str, float | None],
     report_json: bytes,
     report_html: bytes | None = None,
+    figures: Mapping[str, bytes] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> str:
     """Record an audit in ``bounds/audits``; its run id. Doing it again gives the same run.
@@ -256,6 +257,7 @@ def log_audit(
         metrics: Figures, such as a rule's violation rate and upper bound.
         report_json: The report.
         report_html: The report for people.
+        figures: File name to picture.
         tags: Further tags.
 
     Raises:
@@ -267,7 +269,11 @@ def log_audit(
         "bounds.verdict": verdict,
         "bounds.policy_digest": policy_digest,
     }
-    files = {"report.json": report_json} | ({} if report_html is None else {"report.html": report_html})
+    files = {
+        "report.json": report_json,
+        **({} if report_html is None else {"report.html": report_html}),
+        **(figures or {}),
+    }
     return _record(
         url,
         experiment=AUDITS,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
+from governance.audit.figures import figures
 from governance.audit.people_tables import champion_tables, people_tables
 from governance.audit.persona_tables import Table, asking_sentences, persona_tables
 from governance.audit.report import AuditReport
@@ -45,6 +46,7 @@ h3{margin:1.8rem 0 .3rem;font-size:1.05rem}.v{font-weight:700;letter-spacing:.02
 th,td{text-align:left;padding:.45rem .7rem .45rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 td.n{font-variant-numeric:tabular-nums;white-space:nowrap}.note{border:1px solid var(--line);padding:.7rem 1rem;border-radius:.4rem}
 code{font-size:.85em;overflow-wrap:anywhere}svg{display:block;width:100%;min-width:11rem;height:1.7rem}
+figure{margin:1rem 0}svg.figure{height:auto;min-width:36rem;max-width:52rem}
 details{margin:.5rem 0;border:1px solid var(--line);border-radius:.4rem;padding:.4rem .8rem}summary{cursor:pointer}
 input.see{width:1.5rem;height:1.5rem;vertical-align:middle}li:not(:has(input.see:checked)) blockquote{filter:blur(.45rem);user-select:none}
 blockquote{margin:.5rem 0;padding:.4rem .8rem;background:var(--soft);white-space:pre-wrap;overflow-wrap:anywhere}
@@ -67,12 +69,15 @@ def as_page(
     """
     title = f"Audit: {report.verdict}, {report.subject}"
     ordered = sorted(enumerate(report.findings), key=lambda each: _ORDER[each[1].verdict])
+    drawn = figures(report)
     sections = [
         _head(report),
         _why(report),
         _listed("What did not pass and is waived", _waivers(report)),
         _findings(ordered),
+        _figure(drawn.get("rates.svg"), "Rates and limits"),
         *map(_table, people_tables(report)),
+        _figure(drawn.get("strata.svg"), "Groups"),
         *map(_table, champion_tables(report)),
         *map(_table, persona_tables(report)),
         "<h2>Each rule</h2>",
@@ -92,6 +97,13 @@ def as_page(
         + "\n".join(filter(None, sections))
         + "\n</main></body></html>\n"
     )
+
+
+def _figure(svg: str | None, name: str) -> str:
+    """A figure that may be scrolled where the screen is narrow."""
+    if svg is None:
+        return ""
+    return f'<figure class="wrap" tabindex="0" role="region" aria-label="{name}">{svg}</figure>'
 
 
 def _word(verdict: str) -> str:

@@ -91,6 +91,7 @@ def test_reports_are_written_and_compared(tmp_path):
             "answers.jsonl",
             "personas.json",
             "probes.jsonl",
+            "rates.svg",
             "report.html",
             "report.json",
             "report.md",
