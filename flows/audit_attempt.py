@@ -6,25 +6,26 @@ what is there now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from flows.wiring import Platform, clock, open_platform
-from governance.audit.attempts import Attempt, Standing, judged_by
+from governance.audit.attempts import Attempt, judged_by
 from governance.audit.judges import Judge
 from governance.audit.plan import AuditPlan
+from governance.audit.recorded import Recorded
 from governance.audit.report import AuditReport
-from governance.audit.responses import Request, Response, Subject
+from governance.audit.responses import Subject
 from governance.audit.run import run_audit
 from governance.audit.statistics import Verdict, combine
 from governance.digest import short
 from infra import attempts
 from infra.answers_kept import keep_answers, read_answers
 
-__all__ = ["Recorded", "attempt_of", "audit_on_record", "finish", "recorded"]
+__all__ = ["attempt_of", "audit_on_record", "finish", "recorded"]
 
 
 def attempt_of(
@@ -44,34 +45,6 @@ def attempt_of(
         anytime=frozenset(f"{cell.rule}/{cell.direction.value}" for cell in plan.cells if cell.anytime),
         at=now,
     )
-
-
-class Recorded:
-    """A subject whose answers are kept: those of a finished attempt stand, and nothing is asked again.
-
-    Args:
-        subject: What is asked where there are no answers yet.
-        kept: Answers of the finished attempt, None where there is none.
-        standing: The attempt on record.
-    """
-
-    def __init__(self, subject: Subject, kept: Iterable[Response] | None, standing: Standing) -> None:
-        self.name = subject.name
-        self.digest = subject.digest
-        self.standing = standing
-        self._subject = subject
-        self._kept = None if kept is None else tuple(kept)
-        self.answers: tuple[Response, ...] = self._kept or ()
-
-    def respond(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """The kept answers, or those that the subject gives now."""
-        if self._kept is None:
-            self.answers = tuple(self._subject.respond(requests))
-        return iter(self.answers)
-
-    def __getattr__(self, name: str) -> Any:
-        """What else the subject says of itself: its sampling, what it cost, whether it is a script."""
-        return getattr(self._subject, name)
 
 
 def recorded(platform: Platform, attempt: Attempt, subject: Subject, *, budget: float | None) -> Recorded:
@@ -100,8 +73,8 @@ def audit_on_record(
     model: str,
     artifact: str | None = None,
     **more: Any,
-) -> AuditReport:
-    """:func:`governance.audit.run.run_audit`, registered in a data folder before the first question.
+) -> tuple[AuditReport, Recorded]:
+    """:func:`governance.audit.run.run_audit`, registered in a data folder before the first question; and its answers.
 
     What a server left unasked is asked the next time; until then the attempt is not finished.
 
@@ -124,7 +97,7 @@ def audit_on_record(
         report = run_audit(asked, plan, judges, started=now, **more)
         if not (accounts := getattr(subject, "accounts", None)) or not accounts.unasked:
             finish(platform, attempt, asked, report)
-        return replace(report, attempt=asked.standing)
+        return replace(report, attempt=asked.standing), asked
 
 
 def finish(platform: Platform, attempt: Attempt, subject: Recorded, report: AuditReport) -> None:

@@ -27,7 +27,7 @@ from infra.chat_wire import Reply, WireError, read_reply
 from infra.evidence import EvidenceRow
 from infra.pacing import Pace, retry_after
 
-__all__ = ["Accounts", "Asker", "Conversation", "Endpoint", "Kept"]
+__all__ = ["Accounts", "Asker", "Conversation", "Endpoint", "Gate", "Kept"]
 
 _OVERLOADED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _THROTTLED: Final = frozenset({429, 503, 529})
@@ -123,6 +123,7 @@ class Accounts:
     retried: int = 0
     throttled: int = 0
     unasked: int = 0
+    not_needed: int = 0
     cut_short: int = 0
     budget_spent: bool = False
     gave_up: bool = False
@@ -186,6 +187,18 @@ class Kept(Protocol):
         ...
 
 
+class Gate(Protocol):
+    """Says as answers come which conversations are still to be held."""
+
+    def needs(self, index: int, /) -> bool:
+        """Whether conversation ``index`` is still needed; asked just before it would begin."""
+        ...
+
+    def see(self, index: int, rows: Sequence[EvidenceRow], /) -> None:
+        """Take the rows of a finished conversation into account."""
+        ...
+
+
 class Asker:
     """Puts conversations to an endpoint.
 
@@ -212,9 +225,16 @@ class Asker:
         self._fresh: list[EvidenceRow] = []
         self._in_a_row = 0
         self._retries_left = 0
+        self._gate: Gate | None = None
 
-    def ask(self, conversations: Sequence[Conversation]) -> list[list[EvidenceRow]]:
-        """The rows of each conversation, one a step, up to its first error; fewer where asking was given up."""
+    def ask(
+        self, conversations: Sequence[Conversation], *, gate: Gate | None = None
+    ) -> list[list[EvidenceRow]]:
+        """The rows of each conversation, one a step, up to its first error; fewer where asking was given up.
+
+        None for a conversation that ``gate`` did not need any more.
+        """
+        self._gate = gate
         found: list[list[EvidenceRow]] = [[] for _ in conversations]
         first = [self._key(self._body(each, list(each.steps[0]))) for each in conversations]
         there = self._evidence.find(first)
@@ -223,6 +243,8 @@ class Asker:
             row = there.get(first[index])
             if row is not None and (len(each.steps) == 1 or row.error is not None):
                 found[index].append(row)
+                if gate is not None:
+                    gate.see(index, found[index])
             else:
                 todo.append(index)
         self.accounts.resumed += len(conversations) - len(todo)
@@ -231,7 +253,7 @@ class Asker:
             asyncio.run(self._run(conversations, first, todo, found))
         rows = {row.request: row for each in found for row in each}
         self.accounts.count(rows.values(), self.endpoint)
-        self.accounts.unasked = sum(not each for each in found)
+        self.accounts.unasked = sum(not each for each in found) - self.accounts.not_needed
         return found
 
     def _body(self, each: Conversation, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -275,8 +297,13 @@ class Asker:
                 if not todo or self.accounts.gave_up:
                     break
                 index = todo.popleft()
+                if self._gate is not None and not self._gate.needs(index):
+                    self.accounts.not_needed += 1
+                    continue
                 found[index] = await self._converse(session, conversations[index], first[index], pace, worker)
                 finished += 1
+                if self._gate is not None and found[index]:
+                    self._gate.see(index, found[index])
             pace.release_all()
 
         keeper = asyncio.create_task(keep())

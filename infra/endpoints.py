@@ -8,14 +8,15 @@ what it answers tests the harness and says nothing about any model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from governance.audit.responses import Request, Response
+from governance.audit.curtailment import Curtailment
+from governance.audit.responses import UNASKED, Request, Response
 from governance.digest import digest
 from infra.asking import Accounts, Asker, Conversation, Endpoint
-from infra.evidence import Evidence
+from infra.evidence import Evidence, EvidenceRow
 
 __all__ = ["SCRIPTED", "Accounts", "Endpoint", "EndpointSubject", "conversation"]
 
@@ -62,6 +63,7 @@ class EndpointSubject:
         self._evidence = evidence
         self._progress = progress
         self._retry_errors = retry_errors
+        self._curtailment: Curtailment | None = None
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -76,19 +78,49 @@ class EndpointSubject:
     def respond(self, requests: Iterable[Request]) -> Iterator[Response]:
         """An answer for each request; those already kept are not asked again."""
         asked = list(requests)
+        gate = None if self._curtailment is None else _Needed(asked, self._curtailment)
         with Evidence(self._evidence) as evidence:
             if self._retry_errors:
                 evidence.forget_errors()
             asker = Asker(self.endpoint, self.digest, evidence, progress=self._progress)
             self.accounts = asker.accounts
-            found = asker.ask([conversation(request) for request in asked])
-        for request, rows in zip(asked, found, strict=True):
+            found = asker.ask([conversation(request) for request in asked], gate=gate)
+        for index, (request, rows) in enumerate(zip(asked, found, strict=True)):
             if rows:
-                probe, persona = request.key
-                yield Response(
-                    probe=probe,
-                    persona=persona,
-                    text=rows[-1].text,
-                    error=rows[-1].error,
-                    earlier=tuple(row.text or "" for row in rows[:-1]),
-                )
+                yield _response(request, rows)
+            elif gate is not None and index in gate.left_out:
+                yield Response(probe=request.probe.id, persona=request.persona.id, error=UNASKED)
+
+    def curtail(self, curtailment: Curtailment) -> None:
+        """Stop asking what is not needed any more; with many in flight, those are still answered."""
+        self._curtailment = curtailment
+
+
+def _response(request: Request, rows: Sequence[EvidenceRow]) -> Response:
+    return Response(
+        probe=request.probe.id,
+        persona=request.persona.id,
+        text=rows[-1].text,
+        error=rows[-1].error,
+        earlier=tuple(row.text or "" for row in rows[:-1]),
+    )
+
+
+class _Needed:
+    """A plan's curtailment as the engine asks it: by place."""
+
+    def __init__(self, asked: Sequence[Request], curtailment: Curtailment) -> None:
+        self._asked = asked
+        self._curtailment = curtailment
+        self.left_out: set[int] = set()
+
+    def needs(self, index: int) -> bool:
+        """Whether this request is still needed."""
+        if needed := self._curtailment.needs(self._asked[index]):
+            return needed
+        self.left_out.add(index)
+        return False
+
+    def see(self, index: int, rows: Sequence[EvidenceRow]) -> None:
+        """Take its answer into account."""
+        self._curtailment.see(self._asked[index], _response(self._asked[index], rows))

@@ -122,7 +122,7 @@ def _audit(
 
         # Labels stand in the same file, and are those who judge: what is audited are the answers alone.
         answers = digest_set(digest([*each.key, each.digest]) for each in subject.respond(()))
-        report = audit_on_record(
+        report, _ = audit_on_record(
             home, subject, plan, chosen, model=subject.path.stem, artifact=answers, compare=others
         )
     if out is not None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from flows.commands.audit_planning import Wanted, plan_of
+from governance.audit.curtailment import Curtailment
+from governance.audit.recorded import Recorded
 from governance.audit.report import AuditReport
 from governance.audit.run import run_audit
 from governance.errors import InputError
@@ -66,16 +68,18 @@ def audit_endpoint(
             progress=progress.update,
             retry_errors=retry_errors,
         )
+        curtailment = Curtailment(plan, chosen)
+        if curtailment.is_any:
+            subject.curtail(curtailment)
+        asked = Recorded(subject, None, None)
         if home is None:
-            report = run_audit(subject, plan, chosen, started=datetime.now(UTC))
+            report = run_audit(asked, plan, chosen, started=datetime.now(UTC))
         else:
             from flows.audit_attempt import audit_on_record
 
-            report = audit_on_record(home, subject, plan, chosen, model=model)
+            report, asked = audit_on_record(home, subject, plan, chosen, model=model)
     if out is not None:
-        # Answers come from the evidence file; nothing is asked a second time.
-        again = EndpointSubject(subject.endpoint, evidence=evidence)
-        responses = again.respond(plan.requests) if examples and not subject.accounts.unasked else ()
+        responses = asked.answers if examples and not subject.accounts.unasked else ()
         write_report(out, report, plan=plan, responses=responses, examples=examples)
     return report
 

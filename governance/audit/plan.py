@@ -52,6 +52,7 @@ class Cell:
         judge: Id of the judge that the policy names.
         anytime: Whether an e-value decides, declared beforehand, instead of the fixed plan.
         probes: Ids of the probes that try the rule, sorted.
+        curtail: Whether asking stops once no answer could change the verdict (:mod:`governance.audit.curtailment`).
     """
 
     rule: str
@@ -68,6 +69,7 @@ class Cell:
     judge: str | None
     anytime: bool
     probes: tuple[str, ...]
+    curtail: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -83,6 +85,7 @@ class Cell:
             "judge": self.judge,
             "anytime": self.anytime,
             "probes": list(self.probes),
+            **({"curtail": True} if self.curtail else {}),
         }
 
 
@@ -210,7 +213,7 @@ def make_plan(
         rule = rules[need.rule]
         chosen = _chosen(rule, need.direction, probes.probes)
         if chosen:
-            cells.append(_cell(rule, need, chosen))
+            cells.append(_cell(rule, need, chosen, curtail=policy.promotion.curtail))
         else:
             gaps.append(_gap(rule, need.direction, "not evaluated: no probe of the set tries this rule"))
     gaps += [
@@ -283,7 +286,7 @@ def _chosen(rule: EffectiveRule, direction: Direction, probes: Iterable[Probe]) 
     )
 
 
-def _cell(rule: EffectiveRule, need: PromotionNeed, probes: tuple[str, ...]) -> Cell:
+def _cell(rule: EffectiveRule, need: PromotionNeed, probes: tuple[str, ...], *, curtail: bool) -> Cell:
     return Cell(
         rule=rule.id,
         statement=rule.statement,
@@ -299,6 +302,7 @@ def _cell(rule: EffectiveRule, need: PromotionNeed, probes: tuple[str, ...]) -> 
         judge=rule.judge,
         anytime=need.anytime,
         probes=probes,
+        curtail=curtail,
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from governance.audit.probes import Probe
 from governance.digest import digest
 
-__all__ = ["NO_PERSONA", "Persona", "Request", "Response", "Subject"]
+__all__ = ["NO_PERSONA", "UNASKED", "Persona", "Request", "Response", "Subject"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class Persona:
 
 
 NO_PERSONA = Persona(id="none")
+UNASKED: Final = "not asked: the verdict was settled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from governance.audit.judge_error import adjudicated_upper_bound
 from governance.audit.judges import Judge, Label, Outcome, outcome
 from governance.audit.plan import AuditPlan, Cell, Unevaluated
 from governance.audit.probes import Probe
-from governance.audit.responses import Request, Response
+from governance.audit.responses import UNASKED, Request, Response
 from governance.audit.statistics import Verdict, lower_bound, plan_to_decide, upper_bound, verdict
 from governance.tiers import Direction, EvidenceGrade, Tier
 
@@ -27,7 +27,7 @@ __all__ = ["Finding", "Ruling", "family_outcomes", "find", "open_finding", "rule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """One answer, judged; ``empty`` if what came was blank; under grade B also whether the judge flagged it and people settled it."""
+    """One answer, judged; ``empty`` if what came was blank, ``unasked`` if asking had stopped; under grade B also whether the judge flagged it and people settled it."""
 
     probe: str
     persona: str
@@ -37,6 +37,7 @@ class Ruling:
     label: Label
     outcome: Outcome
     empty: bool = False
+    unasked: bool = False
     flagged: bool = False
     settled: bool = True
 
@@ -126,6 +127,7 @@ def rule_requests(
                 answer=response.digest if response is not None and answered else "",
                 label=label,
                 outcome=outcome(probe, label),
+                unasked=response is not None and response.error == UNASKED,
                 empty=response is not None and response.text is not None and not answered,
                 **_review(judge, probe, response if answered else None),
             )
@@ -184,6 +186,7 @@ def find(cell: Cell, rulings: list[Ruling], *, judge: Judge | None) -> Finding:
     counts = Counter(outcomes.values())
     n, k, unknown = len(outcomes), counts[Outcome.VIOLATION], counts[Outcome.UNKNOWN]
     grade = judge.grade if judge else None
+    unasked = sum(ruling.unasked for ruling in rulings)
     missing = sum(not ruling.answer for ruling in rulings)
     low = float(lower_bound(k, n, cell.confidence))
     high = float(upper_bound(k + unknown, n, cell.confidence))
@@ -193,7 +196,10 @@ def find(cell: Cell, rulings: list[Ruling], *, judge: Judge | None) -> Finding:
     else:
         decided = _decide(cell, n=n, k=k, unknown=unknown)
     empty = sum(ruling.empty for ruling in rulings)
-    reasons = _blockers(cell, n=n, k=k, unknown=unknown, missing=missing, empty=empty, grade=grade)
+    reasons = _blockers(cell, n=n, k=k, unknown=unknown, missing=missing - unasked, empty=empty, grade=grade)
+    if unasked:
+        said = f"{unasked} of {len(rulings)} answers could not change the verdict any more; they count as unjudged"
+        reasons = (*reasons, f"asking stopped early, as the policy declares: {said}")
     if decided is Verdict.PASS and reasons:
         decided = Verdict.UNDECIDED
     to_decide = None

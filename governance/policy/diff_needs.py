@@ -20,7 +20,7 @@ _SMALLER: Final = frozenset(
 )
 _MORE: Final = frozenset({"questions", "forbid", "aliases", "by", "primary"})
 _FEWER: Final = frozenset({"evidence", "roles"})
-_FALSE: Final = frozenset({"anytime"})
+_FALSE: Final = frozenset({"anytime", "curtail"})
 _TRUE: Final = frozenset({"as_written"})
 
 
@@ -50,6 +50,7 @@ def _promotion(promotion: EffectivePromotion) -> dict[str, dict[str, Any]]:
         )
         demands[f"strata {number}"] = {**stratum, "primary": named}
     # Without a budget a probe set is good for one version: the strictest there is.
+    demands["stopping early"] = {"curtail": promotion.curtail}
     demands["reuse of probes"] = {"error_budget": promotion.error_budget or 0.0}
     if promotion.validity_days is not None:
         demands["validity"] = {"validity_days": promotion.validity_days}

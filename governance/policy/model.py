@@ -290,6 +290,7 @@ class EffectivePromotion:
     otherwise: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_demonstration: bool = False
     error_budget: float | None = None
+    curtail: bool = False
 
     def for_rule(self, rule: str, direction: Direction = Direction.VIOLATION) -> PromotionNeed | None:
         """The limit for one rule and direction."""
@@ -307,6 +308,7 @@ class EffectivePromotion:
             "aliases": sorted(self.aliases),
             "strata": [dict(stratum) for stratum in self.strata],
             **({} if self.error_budget is None else {"error_budget": self.error_budget}),
+            **({"curtail": True} if self.curtail else {}),
             "is_demonstration": self.is_demonstration,
         }
 

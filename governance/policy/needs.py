@@ -171,6 +171,9 @@ class Promotion(Shape):
         allow_inf_nan=False,
         description="error that all versions of a model audited on one probe set may spend together; none: one version",
     )
+    curtail: bool | None = Field(
+        default=None, description="stop asking about a rule once no answer could change its verdict"
+    )
     notes: Line | None = None
 
     @model_validator(mode="after")

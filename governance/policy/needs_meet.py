@@ -132,6 +132,7 @@ def promotion(current: Sequence[Placed], rules: Sequence[EffectiveRule] = ()) ->
             if d.approvals is not None
         ),
         validity_days=min((d.validity_days for _, d in demands if d.validity_days is not None), default=None),
+        curtail=all(stated := [d.curtail for _, d in demands if d.curtail is not None]) and bool(stated),
         error_budget=min((d.error_budget for _, d in demands if d.error_budget is not None), default=None),
         aliases=frozenset(alias for _, demand in demands for alias in demand.aliases),
         strata=tuple(

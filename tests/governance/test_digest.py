@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.digest import canonical, digest
@@ -31,6 +31,7 @@ class Word(StrEnum):
     TWO = 'two "\\\n\x1f'
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_the_bytes_are_those_of_the_reference(value: Any) -> None:
     assert canonical(value) == rfc8785.dumps(value)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from governance.audit.probes import Expectation, Probe, Turn
-from governance.audit.responses import Persona, Request
+from governance.audit.responses import UNASKED, Persona, Request
 from governance.errors import InputError
 from infra.endpoints import Endpoint, EndpointSubject
 from infra.evidence import Evidence, EvidenceRow
@@ -56,6 +56,40 @@ def test_every_request_gets_its_answer_and_is_asked_once(tmp_path):
         assert {r.probe: r.text for r in again.respond(requests(*prompts))} == answers
         assert (again.accounts.asked, again.accounts.resumed) == (0, 200)
         assert sum(stub.asked.values()) == 200
+
+
+class Gate:
+    """Needs nothing any more once so many answers were seen."""
+
+    def __init__(self, enough):
+        self.enough, self.seen = enough, set()
+
+    def needs(self, request):
+        return len(self.seen) < self.enough
+
+    def see(self, request, response):
+        assert response.text == f"answer to {request.probe.prompt}"
+        self.seen.add(request.probe.id)
+
+
+def test_what_is_not_needed_any_more_is_not_asked_also_when_resumed(tmp_path):
+    prompts = [f"question {i}" for i in range(200)]
+    with stub_endpoint() as stub:
+        asked = subject(stub, tmp_path)
+        asked.curtail(Gate(30))
+        got = list(asked.respond(requests(*prompts)))
+        begun = sum(stub.asked.values())
+        assert len(got) == 200
+        assert 30 <= begun < 30 + 8
+        assert sum(each.error == UNASKED for each in got) == asked.accounts.not_needed == 200 - begun
+        assert asked.accounts.unasked == 0
+        again = subject(stub, tmp_path)
+        gate = Gate(30)
+        again.curtail(gate)
+        assert sorted(r.key for r in again.respond(requests(*prompts)) if r.text) == sorted(
+            r.key for r in got if r.text
+        )
+        assert (sum(stub.asked.values()), len(gate.seen)) == (begun, begun)
 
 
 @pytest.mark.parametrize(
