@@ -56,6 +56,7 @@ def aggregates_section(figures: Mapping[str, Any]) -> str:
             "Dawid and Skene's model, which takes for granted that each item has one true answer, differs from the most "
             f"frequent one on {items['differs_from_most_votes']:,} items. It holds annotators for right in "
             f"{accuracy['lowest']:.0%} to {accuracy['highest']:.0%} of their answers (median {accuracy['median']:.0%})."
+            + _fitted(model["fitted_to_share_of_items"])
         )
     crowd = found["bradley_terry"]
     if crowd is None:
@@ -63,6 +64,12 @@ def aggregates_section(figures: Mapping[str, Any]) -> str:
     else:
         lines += _models(crowd, found["rates"])
     return "\n\n".join(lines)
+
+
+def _fitted(share: float) -> str:
+    if share >= 1:
+        return ""
+    return f" It was fitted to a share of {share:.1%} of the items, drawn by a hash of their ids, and then applied to all."
 
 
 def _models(crowd: Mapping[str, Any], rates: Mapping[str, Any]) -> list[str]:
@@ -109,7 +116,7 @@ def learning_section(figures: Mapping[str, Any]) -> str:
         (
             f"A logistic model of {', '.join(found['features'])} predicts the last third of each of {found['people']:,} "
             "people's preferences from the first n, weights pulled towards those of their group and of all people, which "
-            f"others' judgements gave. {found['fallback']}"
+            f"others' judgements gave. {found['fallback']}{_sampled(found)}"
         ),
         markdown_table(
             ["judgements of a person", "people", "right", "log loss", "fallback's log loss", "gain (95 %)"],
@@ -145,6 +152,16 @@ def learning_section(figures: Mapping[str, Any]) -> str:
             )
         )
     return "\n\n".join(lines)
+
+
+def _sampled(found: Mapping[str, Any]) -> str:
+    people, preferences = found["people_left_out"], found["preferences_left_out"]
+    if not people and not preferences:
+        return ""
+    return (
+        f" This is a sample, drawn by hashes of ids: {people:,} people and {preferences:,} more preferences of the "
+        "people in it were not looked at."
+    )
 
 
 def _enough(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -21,6 +21,7 @@ from scipy.special import expit, stdtrit
 __all__ = ["FALLBACK", "FEATURES", "LearningParts", "fit_weights"]
 
 FEATURES: Final = ("characters", "lines", "list marks", "question marks")
+_PROPERTIES: Final = ("characters", "lines", "lists", "questions")
 FALLBACK: Final = (
     "Nobody starts from nothing: without judgements a person gets the weights of their group where it is published, "
     "and those of all people where it is not."
@@ -30,6 +31,7 @@ GROUP_STEPS: Final = (0, 10, 30, 100, 300, 1000)
 RIDGE_ALL: Final = 1.0
 RIDGE_CLOSER: Final = 5.0
 MOST_PEOPLE: Final = 300
+MOST_OF_A_PERSON: Final = 1000
 MOST_MODELS: Final = 8
 _LEAST_JUDGEMENTS: Final = 3
 _LEAST_PEOPLE: Final = 4
@@ -64,7 +66,10 @@ def _u(*words: str) -> float:
 
 
 class LearningParts:
-    """Takes in released judgements part by part and keeps the rows of a sample of people.
+    """Takes in released judgements part by part and keeps a sample: of people, and of the judgements of each.
+
+    What is held does not grow with the release. Who and what is in the sample is said by hashes of ids, so
+    parts and their order change nothing.
 
     Args:
         annotators: Released annotators.
@@ -76,6 +81,7 @@ class LearningParts:
         names = annotators["annotator"].to_list()
         kept = sorted(sorted(names, key=lambda name: _u("learning", name))[:MOST_PEOPLE])
         self._people = pl.Series("annotator", kept, dtype=pl.String)
+        self._people_left_out = len(names) - len(kept)
         self.group = group
         self._groups: dict[str, str | None] = {}
         if group is not None:
@@ -84,6 +90,8 @@ class LearningParts:
                 for name, value in annotators.select("annotator", group).iter_rows()
             }
         self._rows: list[pl.DataFrame] = []
+        self._held = self._after_pruning = 0
+        self._all = 0
 
     def add(self, judgements: pl.DataFrame, items: pl.DataFrame) -> None:
         """Take in a part: released judgements and their items."""
@@ -128,24 +136,39 @@ class LearningParts:
                 how="inner",
             )
         first = pl.col("one_rank") < pl.col("two_rank")
-        columns = ("characters", "lines", "lists", "questions")
         sign = pl.when(first).then(1.0).otherwise(-1.0)
-        self._rows.append(
+        self._keep(
             sides.select(
                 "annotator",
                 "item",
                 y=(pl.col("preferred") == pl.when(first).then("one").otherwise("two")).cast(pl.Float64),
                 first=pl.when(first).then("one_model").otherwise("two_model"),
                 second=pl.when(first).then("two_model").otherwise("one_model"),
-                **{name: sign * (pl.col(f"one_{name}") - pl.col(f"two_{name}")) for name in columns},
+                **{name: sign * (pl.col(f"one_{name}") - pl.col(f"two_{name}")) for name in _PROPERTIES},
             )
         )
+
+    def _keep(self, rows: pl.DataFrame) -> None:
+        """Hold these rows; where many have come together, only each person's first ones by the hash."""
+        keys = rows.select("annotator", "item").iter_rows()
+        place = pl.Series("place", [_u(*key) for key in keys], dtype=pl.Float64)
+        self._rows.append(rows.with_columns(place))
+        self._held += rows.height
+        self._all += rows.height
+        if self._held > 2 * self._after_pruning + MOST_OF_A_PERSON:
+            self._prune()
+
+    def _prune(self) -> None:
+        whole = pl.concat(self._rows).sort("annotator", "place", "item", "first", "y", *_PROPERTIES)
+        self._rows = [whole.group_by("annotator", maintain_order=True).head(MOST_OF_A_PERSON)]
+        self._held = self._after_pruning = self._rows[0].height
 
     def finish(self) -> dict[str, Any]:
         """Figure and table of the curve, or the reason why there is none, as a JSON object."""
         if not self._rows:
             return {"reason": "no preference between two answers"}
-        rows = pl.concat(self._rows).sort("annotator", "item", "first", "y")
+        self._prune()
+        rows = self._rows[0]
         x, names = _design(rows)
         people = _people(rows, x, self._groups)
         enough = [person for person in people if len(person.y) >= _LEAST_JUDGEMENTS]
@@ -157,6 +180,8 @@ class LearningParts:
             "features": names,
             "people": len(enough),
             "preferences": int(sum(len(person.y) for person in enough)),
+            "people_left_out": self._people_left_out,
+            "preferences_left_out": self._all - rows.height,
             "group": self.group,
             "fallback": FALLBACK,
             "per_person": _per_person(enough),
@@ -176,17 +201,17 @@ class _Person:
 def _people(rows: pl.DataFrame, x: NDArray[np.float64], groups: Mapping[str, str | None]) -> list[_Person]:
     y = rows["y"].to_numpy()
     found = []
-    where = rows.with_row_index("row").group_by("annotator", maintain_order=True).agg("row", "item")
-    for name, numbers, items in where.iter_rows():
-        order = sorted(range(len(numbers)), key=lambda place: (_u(name, items[place]), numbers[place]))
-        picked = np.array([numbers[place] for place in order])
+    # A person's rows already stand in the order of their hashes.
+    where = rows.with_row_index("row").group_by("annotator", maintain_order=True).agg("row")
+    for name, numbers in where.iter_rows():
+        picked = np.array(numbers)
         found.append(_Person(name, groups.get(name), x[picked], y[picked]))
     return found
 
 
 def _design(rows: pl.DataFrame) -> tuple[NDArray[np.float64], list[str]]:
     """(N, D) differences, each divided by its root mean square; then one column per frequent model."""
-    plain = rows.select("characters", "lines", "lists", "questions").to_numpy()
+    plain = rows.select(_PROPERTIES).to_numpy()
     models = pl.concat([rows["first"], rows["second"]]).value_counts().filter(pl.col("first") != "")
     listed = sorted(models.sort("count", "first", descending=[True, False])["first"].to_list()[:MOST_MODELS])
     chosen = [

@@ -30,6 +30,7 @@ __all__ = [
     "gather",
     "keep_part",
     "once",
+    "once_profiles",
     "read_checks",
 ]
 
@@ -227,7 +228,7 @@ def finish_inputs(
             ],
         )
     answers = (
-        once(profiles, ["annotator", "site", "field", "value"], "profile")
+        once_profiles(profiles)
         .join(survey.people, on=["annotator", "site"], how="semi")
         .sort("annotator", "site", "field", "value", "status")
     )
@@ -265,6 +266,15 @@ def once(frame: pl.DataFrame, key: Sequence[str], what: str) -> pl.DataFrame:
             value=str(doubled.sort(key)[key[0]][0]),
         )
     return distinct
+
+
+def once_profiles(profiles: pl.DataFrame) -> pl.DataFrame:
+    """Every codebook answer once.
+
+    Raises:
+        RecordError: Two answers contradict each other.
+    """
+    return once(profiles, ["annotator", "site", "field", "value"], "profile")
 
 
 def _filtered(batches: Sequence[Sequence[FilteredCount]]) -> tuple[FilteredCount, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from annotation.release_inputs import (
     Part,
     finish_inputs,
     keep_part,
+    once_profiles,
     read_checks,
 )
 from annotation.release_survey import Survey
@@ -34,8 +35,9 @@ from governance.errors import RecordError, RefusedError
 
 __all__ = ["ROWS_OF_A_PART", "BatchFolder", "spill"]
 
-ROWS_OF_A_PART: Final = 250_000
-_ROWS_AT_ONCE: Final = 100_000
+ROWS_OF_A_PART: Final = 50_000
+_ROWS_AT_ONCE: Final = 50_000
+_READ_AHEAD: Final = 1 << 20  # bytes of a column held while its row group is read
 _SAMPLE: Final = 64  # ids looked at for each part, to lay the borders of the ranges
 
 
@@ -59,7 +61,7 @@ class BatchFolder:
         """
         place = f"{self.digest}/{table}.parquet"
         try:
-            file = pq.ParquetFile(self.folder / f"{table}.parquet")
+            file = pq.ParquetFile(self.folder / f"{table}.parquet", buffer_size=_READ_AHEAD)
         except (OSError, pa.ArrowException) as error:
             raise RecordError(f"the batch cannot be read: {error}", file=place) from error
         missing = [name for name in schema.names if name not in file.schema_arrow.names]
@@ -112,24 +114,25 @@ def spill(
         )
         without_consent += left_out
         survey.add(part.judgements, part.items)
-        for name, frame in (("judgements", part.judgements), ("items", part.items)):
+        for name, frame, schema in (
+            ("judgements", part.judgements, JUDGEMENTS),
+            ("items", part.items, ITEMS),
+        ):
             _place(scratch, name, number).unlink()
-            frame.write_parquet(
-                _place(scratch, f"kept-{name}", number), compression="zstd", compression_level=1
-            )
+            with _writer(_place(scratch, f"kept-{name}", number), schema) as writer:
+                writer.write_table(frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema))
     checks = [
         read_checks(batch.digest, _bytes(batch.folder / "checks.json", batch.digest)) for batch in batches
     ]
-    profiles = pa.concat_tables(
-        [
-            PROFILES.empty_table(),
-            *(table for batch in batches for table in batch.tables("profiles", PROFILES)),
-        ]
-    )
+    profiles = pl.DataFrame(PROFILES.empty_table())
+    for batch in batches:
+        # Batches repeat the answers of the same people: held are those that differ.
+        told = [pl.DataFrame(table) for table in batch.tables("profiles", PROFILES)]
+        profiles = once_profiles(pl.concat([profiles, *told]))
     return finish_inputs(
         lambda: _kept(scratch, len(borders) + 1),
         survey,
-        pl.DataFrame(profiles),
+        profiles,
         without_consent=without_consent,
         read=sum(read for read, _, _ in checks),
         quarantined=sum(quarantined for _, quarantined, _ in checks),
@@ -168,11 +171,7 @@ def _deal(
     edges = pl.Series("item", list(borders), dtype=pl.String)
     with ExitStack() as closing:
         writers = [
-            closing.enter_context(
-                pq.ParquetWriter(
-                    _place(scratch, name, number), schema, compression="zstd", compression_level=1
-                )
-            )
+            closing.enter_context(_writer(_place(scratch, name, number), schema))
             for number in range(len(borders) + 1)
         ]
         for batch in batches:
@@ -192,12 +191,20 @@ def _deal(
 
 
 def _place(scratch: Path, name: str, number: int) -> Path:
-    return scratch / f"{name}-{number:05}.parquet"
+    return scratch / f"{name}-{number:05}.arrows"
+
+
+@contextmanager
+def _writer(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatchStreamWriter]:
+    """A stream of record batches: unlike Parquet's, its writer holds nothing of what it has written."""
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema, options=options) as writer:
+        yield writer
 
 
 def _read(scratch: Path, name: str, number: int) -> pl.DataFrame:
-    schema = JUDGEMENTS if name.endswith("judgements") else ITEMS
-    return pl.DataFrame(pq.read_table(_place(scratch, name, number)).cast(schema))
+    with pa.OSFile(str(_place(scratch, name, number)), "rb") as source:
+        return pl.DataFrame(pa.ipc.open_stream(source).read_all())
 
 
 def _bytes(path: Path, digest: str) -> bytes:

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 from scipy.optimize import minimize
 
-from annotation.learning_curve import RIDGE_CLOSER, LearningParts, fit_weights
+from annotation.card_parts import learning_section
+from annotation.learning_curve import RIDGE_CLOSER, LearningParts, _u, fit_weights
 
 
 def world(
@@ -103,6 +104,30 @@ def test_parts_and_order_change_nothing() -> None:
     assert curve(made, parts=3) == whole
     judgements, items, annotators = made
     assert curve((judgements.sample(fraction=1, shuffle=True, seed=2), items, annotators)) == whole
+
+
+def test_a_sample_is_the_same_in_parts_and_says_what_it_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = judgements, items, annotators = world(20, 20, personal=1.0, by_group=1.0)
+    everything = curve(made)
+    assert (everything["people_left_out"], everything["preferences_left_out"]) == (0, 0)
+    monkeypatch.setattr("annotation.learning_curve.MOST_OF_A_PERSON", 6)
+    sampled = curve(made)
+    assert curve(made, parts=5) == curve(made, parts=80) == sampled
+    assert sampled["preferences"] == 20 * 6
+    assert sampled["preferences_left_out"] == 20 * 14
+    # The sample is each person's first preferences by the hash that the module states.
+    judged = judgements.select("annotator", "item").rows()
+    first = [
+        key
+        for who in annotators["annotator"]
+        for key in sorted((key for key in judged if key[0] == who), key=lambda key: _u(*key))[:6]
+    ]
+    kept = pl.DataFrame(first, schema=["annotator", "item"], orient="row")
+    alone = curve((judgements.join(kept, on=["annotator", "item"], how="semi"), items, annotators))
+    assert sampled == alone | {"preferences_left_out": 20 * 14}
+    sentence = learning_section({"learning_curve": sampled | {"people_left_out": 3}})
+    assert "3 people and 280 more preferences" in sentence
+    assert "sample" not in learning_section({"learning_curve": everything})
 
 
 def test_too_little_is_said() -> None:
