@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import polars as pl
 
@@ -15,9 +17,10 @@ from annotation.card_claims import (
     table_claims,
 )
 
-__all__ = ["Contradiction", "contradictions"]
+__all__ = ["ColumnCounts", "Contradiction", "contradictions"]
 
 _LABELS_KNOWN = 0.6
+_FEW = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,43 @@ class Contradiction:
         return {"where": self.where, "what": self.what, "says": self.says, "but": self.but}
 
 
+class ColumnCounts:
+    """How often each value of a table's columns occurs, where there are few; takes in the table part by part."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Counter[str]] = {}
+        self._many: set[str] = set()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """The next rows."""
+        for field, dtype in frame.schema.items():
+            if field in self._many or (dtype != pl.String and not dtype.is_integer()):
+                continue
+            values = frame[field].drop_nulls().cast(pl.String).str.strip_chars()
+            counter = self._counts.setdefault(field, Counter())
+            counter.update({str(value): int(many) for value, many in values.value_counts().iter_rows()})
+            if len(counter) > _FEW:
+                self._many.add(field)
+                del self._counts[field]
+
+    def columns(self) -> dict[str, dict[str, int]]:
+        """Column to value, whatever its case, to how often it occurs."""
+        found = {}
+        for field, counter in self._counts.items():
+            counts: Counter[str] = Counter()
+            for value, many in counter.items():
+                counts[value.casefold()] += many
+            found[field] = dict(counts)
+        return found
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame) -> Self:
+        """Those of one table."""
+        counts = cls()
+        counts.add(frame)
+        return counts
+
+
 def contradictions(
     card: str,
     frames: Mapping[str, pl.DataFrame],
@@ -52,6 +92,7 @@ def contradictions(
     name: str,
     counts: Mapping[str, int] | None = None,
     licences: Iterable[str] = (),
+    columns: Mapping[str, ColumnCounts] | None = None,
 ) -> list[Contradiction]:
     """Claims of a card that its data contradict.
 
@@ -62,12 +103,16 @@ def contradictions(
         counts: What is known to be true of ``judgements``, ``annotators``, ``items``, ``pairs``; a noun
             not given is held against the rows of the files: no file has so many.
         licences: Licences that the data name.
+        columns: File name to the values of a table that is not among ``frames``.
     """
     found = _licences(card, name, list(licences))
     found += _counts(card, frames, name, counts or {})
     claims = table_claims(card)
+    if claims:
+        known = {file: ColumnCounts.of(frame).columns() for file, frame in frames.items()}
+        known |= {file: found_in.columns() for file, found_in in (columns or {}).items()}
     for table in sorted({claim.table for claim in claims}):
-        found += _table([claim for claim in claims if claim.table == table], frames, name)
+        found += _table([claim for claim in claims if claim.table == table], known, name)
     return found
 
 
@@ -134,10 +179,10 @@ def _counts(
 
 
 def _table(
-    claims: Sequence[TableClaim], frames: Mapping[str, pl.DataFrame], name: str
+    claims: Sequence[TableClaim], known: Mapping[str, Mapping[str, Mapping[str, int]]], name: str
 ) -> list[Contradiction]:
     """A table whose labels are values of a column is held against that column's counts."""
-    column = _column_of({claim.label for claim in claims}, frames)
+    column = _column_of({claim.label for claim in claims}, known)
     if column is None:
         return []
     file, field, counts = column
@@ -162,26 +207,18 @@ def _table(
 
 
 def _column_of(
-    labels: set[str], frames: Mapping[str, pl.DataFrame]
-) -> tuple[str, str, dict[str, int]] | None:
+    labels: set[str], known: Mapping[str, Mapping[str, Mapping[str, int]]]
+) -> tuple[str, str, Mapping[str, int]] | None:
     """The column whose values the labels are: most labels known, then most values covered."""
     wanted = {label.casefold() for label in labels}
-    best: tuple[float, str, str, dict[str, int]] | None = None
-    for file, frame in frames.items():
-        for field in frame.columns:
-            if frame[field].dtype != pl.String and not frame[field].dtype.is_integer():
+    best: tuple[float, str, str, Mapping[str, int]] | None = None
+    for file, fields in known.items():
+        for field, counts in fields.items():
+            met = wanted & set(counts)
+            share = len(met) / len(wanted)
+            if len(met) < 2 or share < _LABELS_KNOWN:
                 continue
-            values = frame[field].drop_nulls().cast(pl.String).str.strip_chars()
-            if values.n_unique() > 200:
-                continue
-            counts: dict[str, int] = {}
-            for value, many in values.value_counts().iter_rows():
-                counts[str(value).casefold()] = counts.get(str(value).casefold(), 0) + int(many)
-            known = wanted & set(counts)
-            share = len(known) / len(wanted)
-            if len(known) < 2 or share < _LABELS_KNOWN:
-                continue
-            score = share + len(known) / len(counts)
+            score = share + len(met) / len(counts)
             if best is None or score > best[0]:
                 best = (score, file, field, counts)
     return None if best is None else best[1:]

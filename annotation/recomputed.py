@@ -1,8 +1,9 @@
-"""The figures of a release, once more, from its released tables and nothing else."""
+"""The figures of a release, once more, from its released tables and nothing else, part by part."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -14,8 +15,19 @@ from annotation.release_people import RESERVED
 __all__ = ["recomputed_figures"]
 
 
+Part = Mapping[str, pl.DataFrame]
+"""Rows of some whole items by file name: ``judgements.parquet``, ``items.parquet``, and of ``pairs.parquet`` at
+least the numbers of their judgements."""
+
+
 def recomputed_figures(
-    frames: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any], figures: Mapping[str, Any]
+    annotators: pl.DataFrame,
+    parts: Callable[[], Iterable[Part]],
+    manifest: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    *,
+    compared: Sequence[str],
+    judgements: int,
 ) -> dict[str, Any]:
     """What ``figures.json`` should say.
 
@@ -23,33 +35,39 @@ def recomputed_figures(
     out, documented annotators) is taken from ``figures``; shares of it are computed anew.
 
     Args:
-        frames: File name to table.
+        annotators: ``annotators.parquet``.
+        parts: Gives the other tables part by part, as often as asked.
         manifest: The manifest: seed and k.
         figures: What ``figures.json`` says.
+        compared: Columns of ``aggregates.parquet``.
+        judgements: Rows of ``judgements.parquet``.
     """
-    annotators = frames["annotators.parquet"]
-    judgements = frames["judgements.parquet"]
-    made = frames["pairs.parquet"]["judgement"]
-    left_out = judgements.filter(~pl.col("judgement").is_in(made.implode()))
-    reason = (
-        pl.when(pl.col("kind") != "pairwise")
-        .then(pl.lit("not_pairwise"))
-        .when(pl.col("outcome") != "prefers")
-        .then(pl.col("outcome"))
-        .otherwise(pl.lit("not_two_answers"))
-    )
     # Columns stand in the order of importance; the sorted JSON has lost it.
     fields = [name for name in annotators.columns if name not in RESERVED]
     by = {name for found in figures["agreement"].values() for name in found["by"]}
     counts = figures["counts"]
     documented = figures["documented_share"]
-    strata = [field for field in fields if field in by]
-    parts = FigureParts(annotators=annotators, fields=fields, strata=strata, seed=manifest["seed"])
-    parts.add(judgements, frames["items.parquet"])
-    again = parts.finish(
+    grouped = {name.removeprefix("consensus_") for name in compared}
+    taken = FigureParts(
+        annotators=annotators,
+        fields=fields,
+        strata=[field for field in fields if field in by],
+        seed=manifest["seed"],
+    )
+    extras = ReleaseExtras(
+        annotators=annotators, strata=[field for field in fields if field in grouped], judgements=judgements
+    )
+    pairs, left_out = 0, Counter[str]()
+    for part in parts():
+        said, shown = part["judgements.parquet"], part["items.parquet"]
+        taken.add(said, shown)
+        extras.add(said, shown)
+        pairs += part["pairs.parquet"].height
+        left_out.update(_left_out(said, part["pairs.parquet"]["judgement"]))
+    again = taken.finish(
         documented=0 if documented is None else round(documented * annotators.height),
-        pairs=made.len(),
-        left_out=dict(left_out.select(reason.alias("why"))["why"].value_counts().sort("why").iter_rows()),
+        pairs=pairs,
+        left_out=dict(sorted(left_out.items())),
         targets={field: _target(found) for field, found in _in_order(figures["coverage"], fields).items()},
         filtered=(),
         read=counts["read"],
@@ -57,16 +75,23 @@ def recomputed_figures(
         without_consent=counts["without_consent"],
         k=manifest["k"],
     )
-    compared = [name.removeprefix("consensus_") for name in frames["aggregates.parquet"].columns]
-    extras = ReleaseExtras(
-        annotators=annotators,
-        strata=[field for field in fields if field in compared],
-        judgements=judgements.height,
-    )
-    extras.add(judgements, frames["items.parquet"])
-    extras.table(judgements, frames["items.parquet"])
+    for part in parts():
+        extras.table(part["judgements.parquet"], part["items.parquet"])
     again |= extras.figures()
     return {**again, "filtered_out": _in_order(figures["filtered_out"], fields)}
+
+
+def _left_out(judgements: pl.DataFrame, made: pl.Series) -> dict[str, int]:
+    """Judgements that made no pair, by reason."""
+    reason = (
+        pl.when(pl.col("kind") != "pairwise")
+        .then(pl.lit("not_pairwise"))
+        .when(pl.col("outcome") != "prefers")
+        .then(pl.col("outcome"))
+        .otherwise(pl.lit("not_two_answers"))
+    )
+    rows = judgements.filter(~pl.col("judgement").is_in(made.implode()))
+    return dict(rows.select(reason.alias("why"))["why"].value_counts().iter_rows())
 
 
 def _in_order(found: Mapping[str, Any], fields: list[str]) -> dict[str, Any]:

@@ -61,14 +61,17 @@ class Side:
     """One release's inputs.
 
     Attributes:
-        judgements: Accepted rows of its batches, ``JUDGEMENTS``.
+        judgements: Accepted rows of its batches: ``judgement``, ``source_digest``, ``item``, ``annotator``,
+            ``site``, ``consent``.
         quarantined: Judgement id to the rules it failed, in its batches.
         live: Consents that were live for the release; None if it did not ask.
+        people: Annotators of all its batches, where ``judgements`` are only some of their rows.
     """
 
     judgements: pl.DataFrame
     quarantined: Mapping[str, Sequence[str]]
     live: frozenset[str] | None = None
+    people: frozenset[str] | None = None
 
     def released(self) -> pl.DataFrame:
         """Rows that went into the release."""
@@ -96,7 +99,7 @@ def _told(
 ) -> pl.DataFrame:
     """Each row with the reason why the other side does not have it."""
     there, known = set(released["judgement"]), set(other.judgements["judgement"])
-    people = set(other.judgements["annotator"])
+    people = set(other.judgements["annotator"]) if other.people is None else other.people
     reasons = []
     for judgement, annotator in rows.select("judgement", "annotator").iter_rows():
         rules = other.quarantined.get(judgement)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+
+from annotation.release_walk import table_rows, walk
 
 __all__ = ["ReleaseDiff", "diff_releases"]
 
@@ -79,25 +82,20 @@ def diff_releases(
     after: Mapping[str, Any],
     *,
     figures: tuple[Mapping[str, Any], Mapping[str, Any]],
-    judgements: tuple[pl.DataFrame, pl.DataFrame],
-    items: tuple[pl.DataFrame, pl.DataFrame],
+    folders: tuple[Path, Path],
 ) -> ReleaseDiff:
-    """Compare two releases.
+    """Compare two releases; their tables are read part by part, and what is held are the differences.
 
     Args:
         before: Manifest of the one.
         after: Manifest of the other.
         figures: Their figures.
-        judgements: Their judgements.
-        items: Their items.
+        folders: Where their ``judgements.parquet`` and ``items.parquet`` lie.
+
+    Raises:
+        RecordError: A table cannot be read, or is not in the order of its items.
     """
-    moved = _answers(*judgements)
-    gone, new = (int(moved[side].sum()) for side in ("gone", "new"))
-    per_item = (
-        moved.group_by("item")
-        .agg(pl.col("gone").sum(), pl.col("new").sum())
-        .filter(pl.sum_horizontal("gone", "new") > 0)
-    )
+    moved, items, rows = _rows(*folders)
     names = sorted(set(before["files"]) | set(after["files"]))
     return ReleaseDiff(
         terms=_differing({name: (before.get(name), after.get(name)) for name in _TERMS}),
@@ -112,9 +110,13 @@ def diff_releases(
                 for name in ("items", "judgements", "languages", "models")
             }
         ),
-        items=_items(*items),
-        judgements={"gone": gone, "new": new, "kept": judgements[1].height - new},
-        by_item={item: (g, n) for item, g, n in per_item.sort("item").iter_rows()},
+        items=items,
+        judgements={
+            "gone": sum(gone for gone, _ in moved.values()),
+            "new": (new := sum(new for _, new in moved.values())),
+            "kept": rows - new,
+        },
+        by_item=moved,
         counts=_differing(
             {
                 name: (figures[0]["counts"].get(name), figures[1]["counts"].get(name))
@@ -148,12 +150,36 @@ def _policies(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
     return _differing({name: (a.get(name), b.get(name)) for name in sorted(set(a) | set(b))})
 
 
-def _items(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, tuple[str, ...]]:
-    a, b = (dict(side.select("item", "digest").iter_rows()) for side in (before, after))
+def _rows(before: Path, after: Path) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[str, ...]], int]:
+    """Item → judgements gone and new; items gone, new and changed; judgements of the second release."""
+    moved: dict[str, tuple[int, int]] = {}
+    items: dict[str, list[str]] = {"gone": [], "new": [], "changed": []}
+    rows = 0
+    tables = {
+        (name, side): table_rows(folder / f"{name}.parquet", columns=columns)
+        for name, columns in (("judgements", [*_ANSWER]), ("items", ["item", "digest"]))
+        for side, folder in enumerate((before, after))
+    }
+    for part in walk(tables):
+        differing = (
+            _answers(part["judgements", 0], part["judgements", 1])
+            .group_by("item")
+            .agg(pl.col("gone").sum(), pl.col("new").sum())
+            .filter(pl.sum_horizontal("gone", "new") > 0)
+        )
+        moved.update({item: (gone, new) for item, gone, new in differing.sort("item").iter_rows()})
+        for what, found in _items(part["items", 0], part["items", 1]).items():
+            items[what] += found
+        rows += part["judgements", 1].height
+    return moved, {what: tuple(found) for what, found in items.items()}, rows
+
+
+def _items(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, list[str]]:
+    a, b = (dict(side.iter_rows()) for side in (before, after))
     return {
-        "gone": tuple(sorted(set(a) - set(b))),
-        "new": tuple(sorted(set(b) - set(a))),
-        "changed": tuple(sorted(item for item in set(a) & set(b) if a[item] != b[item])),
+        "gone": sorted(set(a) - set(b)),
+        "new": sorted(set(b) - set(a)),
+        "changed": sorted(item for item in set(a) & set(b) if a[item] != b[item]),
     }
 
 
@@ -163,7 +189,7 @@ def _answers(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     for name, side in (("a", before), ("b", after)):
         said = side.select(
             "item",
-            said=pl.struct(column for column in _ANSWER if column in side.columns).struct.json_encode(),
+            said=pl.struct(_ANSWER).struct.json_encode(),
         )
         sides.append(said.group_by("item", "said").len(name))
     both = sides[0].join(sides[1], on=["item", "said"], how="full", coalesce=True)

@@ -11,16 +11,20 @@ import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from annotation.card import card
-from annotation.claims_check import Contradiction, contradictions
+from annotation.claims_check import ColumnCounts, Contradiction, contradictions
 from annotation.croissant import as_bytes, croissant
-from annotation.parquet_stream import content_digest
 from annotation.recomputed import recomputed_figures
+from annotation.release_verify import table_content
+from annotation.release_walk import table_rows, walk
+from governance.errors import RecordError
 
 __all__ = ["lint_release"]
 
@@ -30,83 +34,142 @@ _MOST: Final = 50
 
 
 def lint_release(
+    folder: Path,
     manifest: Mapping[str, Any],
     figures: Mapping[str, Any],
-    tables: Mapping[str, pa.Table],
     texts: Mapping[str, str],
     broken: Mapping[str, str],
 ) -> list[Contradiction]:
     """Every contradiction found, in the order: files, rows, references, figures, card, description, claims.
 
+    Tables are read part by part; what is held does not grow with them.
+
     Args:
+        folder: Where the tables lie.
         manifest: The parsed ``release.json``.
         figures: The parsed ``figures.json``.
-        tables: File name to table, of the files that can be read.
         texts: ``card.md`` and ``croissant.json``, and further texts that speak of the release (a README).
         broken: File to what is wrong with it.
     """
+    faults = dict(broken)
+    schemas: dict[str, pa.Schema] = {}
+    rows: list[Contradiction] = []
+    for name, entry in sorted(manifest["files"].items()):
+        if not name.endswith(".parquet") or not (folder / name).is_file():
+            continue
+        try:
+            rows += list(_rows(name, entry, *table_content(folder / name)))
+            schemas[name] = pq.read_schema(folder / name)
+        except RecordError as error:
+            faults[name] = f"cannot be read: {error.message}"
     found = [
         Contradiction(where=name, what="file", says="named by release.json", but=f"it {why}")
-        for name, why in broken.items()
+        for name, why in faults.items()
     ]
-    frames = {name: pl.DataFrame(table) for name, table in tables.items()}
-    found += list(_rows(manifest, frames))
-    if any(f"{name}.parquet" not in frames for name in _TABLES):
+    found += rows
+    if any(f"{name}.parquet" not in schemas for name in _TABLES):
         return found
-    found += list(_references(frames))
-    found += list(_licences(frames["items.parquet"]))
-    again = recomputed_figures(frames, manifest, figures)
+    tables = _Tables(folder)
+    try:
+        again = recomputed_figures(
+            tables.annotators,
+            tables.parts,
+            manifest,
+            figures,
+            compared=schemas["aggregates.parquet"].names,
+            judgements=tables.rows["judgements"],
+        )
+    except RecordError as error:
+        place = str(error.file)
+        return [
+            *found,
+            Contradiction(where=place, what="rows", says="a table of a release", but=error.message),
+        ]
+    found += list(tables.lost())
+    found += list(_licences(tables.licences))
     found += [
         Contradiction(where="figures.json", what=path, says=said, but=f"the columns say {true}")
         for path, said, true in _leaves(figures, again)
     ][:_MOST]
-    found += list(_rendered(manifest, again, tables, texts))
-    found += _claims(frames, texts)
+    found += list(_rendered(manifest, again, schemas, texts))
+    found += _claims(tables, texts)
     return found
 
 
-def _rows(manifest: Mapping[str, Any], frames: Mapping[str, pl.DataFrame]) -> Iterator[Contradiction]:
-    for name, frame in sorted(frames.items()):
-        entry = manifest["files"].get(name, {})
-        if entry.get("rows") != frame.height:
-            yield Contradiction(
-                where="release.json",
-                what=f"rows of {name}",
-                says=str(entry.get("rows")),
-                but=f"the file holds {frame.height:,}",
-            )
-        elif entry.get("content") != content_digest(frame):
-            yield Contradiction(
-                where="release.json",
-                what=f"content of {name}",
-                says=str(entry.get("content")),
-                but="the rows have another digest",
-            )
+class _Tables:
+    """The tables of a release, read together; what the first reading sees of them is kept."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.annotators = pl.read_parquet(folder / "annotators.parquet")
+        self.rows = {name: pq.read_metadata(folder / f"{name}.parquet").num_rows for name in _TABLES}
+        self.licences: set[tuple[str, str]] = set()
+        self.columns = {
+            "annotators.parquet": ColumnCounts.of(self.annotators),
+            "judgements.parquet": ColumnCounts(),
+            "items.parquet": ColumnCounts(),
+        }
+        self._lost: dict[tuple[str, str, str, str], tuple[str, int]] = {}
+        self._seen = False
 
-def _references(frames: Mapping[str, pl.DataFrame]) -> Iterator[Contradiction]:
-    """Every row points at rows that are there."""
-    links = (
-        ("judgements", "item", "items", "item"),
-        ("judgements", "annotator", "annotators", "annotator"),
-        ("pairs", "judgement", "judgements", "judgement"),
-    )
-    for table, column, other, key in links:
-        lost = frames[f"{table}.parquet"].join(
-            frames[f"{other}.parquet"], left_on=column, right_on=key, how="anti"
-        )
-        if lost.height:
+    def parts(self) -> Iterator[dict[str, pl.DataFrame]]:
+        """Judgements, items and the names of the pairs, whole items at a time."""
+        columns = {"pairs.parquet": ["judgement", "item"]}
+        names = ("judgements.parquet", "items.parquet", "pairs.parquet")
+        for part in walk(
+            {name: table_rows(self._folder / name, columns=columns.get(name)) for name in names}
+        ):
+            if not self._seen:
+                self._look(part)
+            yield part
+        self._seen = True
+
+    def _look(self, part: Mapping[str, pl.DataFrame]) -> None:
+        judgements, items, pairs = (part[f"{name}.parquet"] for name in ("judgements", "items", "pairs"))
+        for frame, link, others in (
+            (judgements, ("judgements", "item", "items", "item"), items),
+            (judgements, ("judgements", "annotator", "annotators", "annotator"), self.annotators),
+            (pairs, ("pairs", "judgement", "judgements", "judgement"), judgements),
+        ):
+            lost = frame.join(others, left_on=link[1], right_on=link[3], how="anti")
+            if lost.height:
+                first, many = self._lost.get(link, (str(lost[link[1]][0]), 0))
+                self._lost[link] = first, many + lost.height
+        self.licences |= set(items.select("origin", "licence").unique().iter_rows())
+        for name in ("judgements.parquet", "items.parquet"):
+            self.columns[name].add(part[name])
+
+    def lost(self) -> Iterator[Contradiction]:
+        """Rows that point at rows that are not there."""
+        for (table, column, other, key), (first, many) in self._lost.items():
             yield Contradiction(
                 where=f"{table}.parquet",
                 what=column,
-                says=str(lost[column][0]),
-                but=f"{other}.parquet has no such {key} ({lost.height:,} rows)",
+                says=first,
+                but=f"{other}.parquet has no such {key} ({many:,} rows)",
             )
 
 
-def _licences(items: pl.DataFrame) -> Iterator[Contradiction]:
-    named = items.group_by("origin").agg(pl.col("licence").unique().sort()).sort("origin")
-    for origin, licences in named.iter_rows():
+def _rows(name: str, entry: Mapping[str, Any], rows: int, content: str) -> Iterator[Contradiction]:
+    if entry.get("rows") != rows:
+        yield Contradiction(
+            where="release.json",
+            what=f"rows of {name}",
+            says=str(entry.get("rows")),
+            but=f"the file holds {rows:,}",
+        )
+    elif entry.get("content") != content:
+        yield Contradiction(
+            where="release.json",
+            what=f"content of {name}",
+            says=str(entry.get("content")),
+            but="the rows have another digest",
+        )
+
+
+def _licences(named: set[tuple[str, str]]) -> Iterator[Contradiction]:
+    for origin in sorted({origin for origin, _ in named}):
+        licences = sorted(licence for other, licence in named if other == origin)
         if len(licences) > 1:
             yield Contradiction(
                 where="items.parquet",
@@ -136,7 +199,7 @@ def _leaves(said: Any, true: Any, path: str = "") -> Iterator[tuple[str, str, st
 def _rendered(
     manifest: Mapping[str, Any],
     figures: Mapping[str, Any],
-    tables: Mapping[str, pa.Table],
+    schemas: Mapping[str, pa.Schema],
     texts: Mapping[str, str],
 ) -> Iterator[Contradiction]:
     """Card and description as they would be written from the data."""
@@ -145,7 +208,6 @@ def _rendered(
     if "card.md" in texts:
         yield from _lines("card.md", texts["card.md"], card(figures, about))
     if "croissant.json" in texts:
-        schemas = {name: table.schema for name, table in tables.items()}
         yield from _lines(
             "croissant.json", texts["croissant.json"], as_bytes(croissant(schemas, figures, about)).decode()
         )
@@ -168,15 +230,14 @@ def _lines(name: str, said: str, true: str) -> Iterator[Contradiction]:
             )
 
 
-def _claims(frames: Mapping[str, pl.DataFrame], texts: Mapping[str, str]) -> list[Contradiction]:
+def _claims(tables: _Tables, texts: Mapping[str, str]) -> list[Contradiction]:
     """Claims of free texts beside the card, such as a README in the folder."""
-    counts = {
-        name: frames[f"{name}.parquet"].height for name in ("judgements", "annotators", "items", "pairs")
-    }
-    licences = sorted(frames["items.parquet"]["licence"].unique().to_list())
-    tables = {name: frames[name] for name in ("annotators.parquet", "judgements.parquet", "items.parquet")}
+    counts = {name: tables.rows[name] for name in ("judgements", "annotators", "items", "pairs")}
+    licences = sorted({licence for _, licence in tables.licences})
     found: list[Contradiction] = []
     for name, text in sorted(texts.items()):
         if name not in _DESCRIPTIONS:
-            found += contradictions(text, tables, name=name, counts=counts, licences=licences)
+            found += contradictions(
+                text, {}, name=name, counts=counts, licences=licences, columns=tables.columns
+            )
     return found

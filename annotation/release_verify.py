@@ -14,15 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from annotation.parquet_stream import ContentHash
+from annotation.release_walk import table_rows
 from governance.digest import digest_bytes
-from governance.errors import InputError
+from governance.errors import InputError, RecordError
 
-__all__ = ["Verified", "verify_release"]
+__all__ = ["Verified", "file_digest", "table_content", "verify_release"]
 
 _MANIFEST: Final = "release.json"
 _BLOCK: Final = 1 << 20
@@ -82,18 +79,28 @@ def verify_release(folder: Path, *, expected: str | None = None) -> Verified:
     return Verified(digest=digest, faults=tuple(faults), files=len(entries) + 1)
 
 
-def _faults(path: Path, entry: Mapping[str, Any]) -> list[str]:
+def file_digest(path: Path) -> tuple[str, int]:
+    """``sha256:…`` of a file's bytes and their number.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     state, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            state.update(block)
+            size += len(block)
+    return f"sha256:{state.hexdigest()}", size
+
+
+def _faults(path: Path, entry: Mapping[str, Any]) -> list[str]:
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                state.update(block)
-                size += len(block)
+        digest, size = file_digest(path)
     except OSError as error:
         return [f"cannot be read: {error.strerror}"]
     found = []
-    if f"sha256:{state.hexdigest()}" != entry.get("sha256"):
-        found.append(f"its bytes are sha256:{state.hexdigest()}, not {entry.get('sha256')}")
+    if digest != entry.get("sha256"):
+        found.append(f"its bytes are {digest}, not {entry.get('sha256')}")
     if size != entry.get("bytes"):
         found.append(f"has {size:,} bytes, not {entry.get('bytes')}")
     if entry.get("content") is not None:
@@ -103,18 +110,27 @@ def _faults(path: Path, entry: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _rows(path: Path, entry: Mapping[str, Any]) -> list[str]:
+def table_content(path: Path) -> tuple[int, str]:
+    """How many rows a table holds, and the digest of their content.
+
+    Raises:
+        RecordError: It is not a complete table.
+    """
     content, rows = ContentHash(), 0
+    for frame in table_rows(path):
+        content.add(frame)
+        rows += frame.height
+    return rows, content.digest
+
+
+def _rows(path: Path, entry: Mapping[str, Any]) -> list[str]:
     try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=32_768):
-                content.add(pl.DataFrame(pa.Table.from_batches([batch])))
-                rows += batch.num_rows
-    except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        return [f"is not a complete table: {error}"]
+        rows, content = table_content(path)
+    except RecordError as error:
+        return [error.message]
     found = []
     if rows != entry.get("rows"):
         found.append(f"has {rows:,} rows, not {entry.get('rows')}")
-    if content.digest != entry.get("content"):
-        found.append(f"its rows are {content.digest}, not {entry.get('content')}")
+    if content != entry.get("content"):
+        found.append(f"its rows are {content}, not {entry.get('content')}")
     return found

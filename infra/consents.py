@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, select, true
 
 from annotation.enrolment import ConsentState
 from governance.digest import digest
@@ -127,14 +127,23 @@ def ended_since(db: Database, purpose: str, at: datetime) -> frozenset[str]:
     return frozenset(ended - {row["consent"] for row in live_consents(db) if row["purpose"] == purpose})
 
 
-def live_consents(db: Database, site: str | None = None) -> list[dict[str, str]]:
-    """``consent, annotator, purpose`` of every purpose agreed to now, as validation and releases ask for it."""
+def live_consents(
+    db: Database, site: str | None = None, *, at: datetime | None = None
+) -> list[dict[str, str]]:
+    """``consent, annotator, purpose`` of every purpose agreed to now, as validation and releases ask for it.
+
+    Args:
+        db: The database.
+        site: Only of this site.
+        at: As it stood at this instant; now by default.
+    """
     newest = (
         select(
             CONSENT_EVENTS.c.consent,
             CONSENT_EVENTS.c.purpose,
             func.max(CONSENT_EVENTS.c.number).label("number"),
         )
+        .where(true() if at is None else CONSENT_EVENTS.c.at <= at)
         .group_by(CONSENT_EVENTS.c.consent, CONSENT_EVENTS.c.purpose)
         .subquery()
     )

@@ -1,8 +1,7 @@
-"""A release as a folder on disk: read whole, every file checked against the manifest."""
+"""A release as a folder on disk, every file checked against the manifest; what is read stays small."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from annotation.release_verify import file_digest
 from governance.digest import digest_bytes
 from governance.errors import InputError
 
@@ -27,14 +27,12 @@ class ReleaseFolder:
         path: Where from.
         digest: Identity: that of the manifest's bytes.
         manifest: The parsed manifest.
-        files: Name to bytes, without the manifest.
         broken: File to what is wrong with it: absent, or other bytes than the manifest names.
     """
 
     path: Path
     digest: str
     manifest: Mapping[str, Any]
-    files: Mapping[str, bytes]
     broken: Mapping[str, str]
 
     @property
@@ -44,7 +42,8 @@ class ReleaseFolder:
         Raises:
             InputError: It is absent or not JSON.
         """
-        return _json(self.path / "figures.json", self.files.get("figures.json"))
+        path = self.path / "figures.json"
+        return _json(path, path.read_bytes() if path.is_file() else None)
 
     def table(self, name: str) -> pl.DataFrame:
         """The table ``<name>.parquet``.
@@ -53,10 +52,10 @@ class ReleaseFolder:
             InputError: It is absent or unreadable.
         """
         file = f"{name}.parquet"
-        if file not in self.files:
+        if not (self.path / file).is_file():
             raise InputError("the release lacks a file", file=str(self.path / file))
         try:
-            return pl.read_parquet(io.BytesIO(self.files[file]))
+            return pl.read_parquet(self.path / file)
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
             raise InputError(
                 f"is not a complete Parquet file: {error}", file=str(self.path / file)
@@ -81,18 +80,18 @@ def read_release(folder: Path) -> ReleaseFolder:
     named = manifest.get("files")
     if not isinstance(named, dict) or not str(manifest.get("format", "")).startswith("bounds.release/"):
         raise InputError("is no manifest of a release", file=str(folder / MANIFEST))
-    files, broken = {}, {}
+    broken = {}
     for name, entry in sorted(named.items()):
         if "/" in name or name.startswith("."):
             raise InputError("names a file outside of the release", file=str(folder / MANIFEST), value=name)
         try:
-            files[name] = (folder / name).read_bytes()
+            found, _ = file_digest(folder / name)
         except OSError:
             broken[name] = "is named by the manifest and not there"
             continue
-        if digest_bytes(files[name]) != entry.get("sha256"):
+        if found != entry.get("sha256"):
             broken[name] = "has other bytes than the manifest names"
-    return ReleaseFolder(path=folder, digest=digest_bytes(raw), manifest=manifest, files=files, broken=broken)
+    return ReleaseFolder(path=folder, digest=digest_bytes(raw), manifest=manifest, broken=broken)
 
 
 def _json(path: Path, data: bytes | None) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from rich.markup import escape
 from flows.commands.way import AsJson, Home, _print, _run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from annotation.claims_check import Contradiction
     from annotation.release_diff import ReleaseDiff
+    from infra.release_folder import ReleaseFolder
 
 __all__ = ["app"]
 
@@ -118,29 +119,18 @@ def lint(
 
 
 def _own(folder: Path) -> list[Contradiction]:
-    import io
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from annotation.release_lint import lint_release
     from infra.release_folder import read_release
 
     found = read_release(folder)
-    tables, broken = {}, dict(found.broken)
-    for name, data in found.files.items():
-        if name.endswith(".parquet"):
-            try:
-                tables[name] = pq.read_table(io.BytesIO(data))
-            except (pa.ArrowException, OSError) as error:
-                broken[name] = f"cannot be read: {error}"
+    broken = dict(found.broken)
     texts = {
-        name: found.files[name].decode("utf-8", "replace")
+        name: (folder / name).read_text(encoding="utf-8", errors="replace")
         for name in ("card.md", "croissant.json")
-        if name in found.files
+        if name in found.manifest["files"] and (folder / name).is_file()
     }
     for other in sorted(folder.glob("*.md")):
-        if other.name not in found.files:
+        if other.name not in found.manifest["files"]:
             texts[other.name] = other.read_text(encoding="utf-8", errors="replace")
     for other in sorted(folder.iterdir()):
         if (
@@ -149,7 +139,7 @@ def _own(folder: Path) -> list[Contradiction]:
             and other.suffix != ".md"
         ):
             broken[other.name] = "is not named by release.json and lies beside it"
-    return lint_release(found.manifest, found.figures, tables, texts, broken)
+    return lint_release(folder, found.manifest, found.figures, texts, broken)
 
 
 def _foreign(folder: Path, card: Path) -> list[Contradiction]:
@@ -198,25 +188,34 @@ def diff(
             field="--by-person",
             expected="two digests of releases in the data folder of this platform",
         )
+    if any(folders) and not all(folders):
+        raise InputError(
+            "one release is a folder and the other is not",
+            value=before if folders[1] else after,
+            expected="two folders, or two digests of releases of this platform",
+        )
+
+    def differences(sides: Sequence[ReleaseFolder]) -> ReleaseDiff:
+        one, other = sides
+        return diff_releases(
+            one.manifest,
+            other.manifest,
+            figures=(one.figures, other.figures),
+            folders=(one.path, other.path),
+        )
+
     if all(folders):
         from infra.release_folder import read_release
 
-        sides = [read_release(Path(name)) for name in (before, after)]
-        why = None
+        found, why = differences([read_release(Path(name)) for name in (before, after)]), None
     else:
+        from flows.release import scratch
         from flows.wiring import open_platform
         from infra.release_store import compare
 
-        with open_platform(home) as platform:
-            sides, reasons = compare(platform.store, platform.db, before, after)
-        why = reasons.as_json(by_person=by_person)
-    found = diff_releases(
-        sides[0].manifest,
-        sides[1].manifest,
-        figures=(sides[0].figures, sides[1].figures),
-        judgements=(sides[0].table("judgements"), sides[1].table("judgements")),
-        items=(sides[0].table("items"), sides[1].table("items")),
-    )
+        with open_platform(home) as platform, scratch(platform) as place:
+            sides, reasons = compare(platform.store, platform.db, before, after, place)
+            found, why = differences(sides), reasons.as_json(by_person=by_person)
     if as_json:
         typer.echo(json.dumps({**found.as_json(), "why": why}, ensure_ascii=False, indent=2))
     else:

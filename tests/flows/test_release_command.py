@@ -99,6 +99,12 @@ def cut(folder: Path) -> None:
     reseal(folder, "pairs.parquet")
 
 
+def turned(folder: Path) -> None:
+    frame = pl.read_parquet(folder / "judgements.parquet")
+    frame.reverse().write_parquet(folder / "judgements.parquet")
+    reseal(folder, "judgements.parquet")
+
+
 def test_a_release_as_built_has_no_contradiction(release: Release, tmp_path: Path) -> None:
     assert call("lint", write(release, tmp_path / "r")) == "no contradiction found\n"
 
@@ -121,6 +127,8 @@ def test_a_release_as_built_has_no_contradiction(release: Release, tmp_path: Pat
         (licences, "licence of invented: says Apache-2.0, but other items of it say MIT"),
         (readme, "README.md:1: licence: says MIT, but the data say Apache-2.0"),
         (readme, "README.md:3: number of judgements: says 9,999 judgements, but the data hold 120"),
+        (turned, "judgements.parquet: rows: says a table of a release, but its rows are not in the order"),
+        (turned, "content of judgements.parquet"),
         (cut, "pairs.parquet: file: says named by release.json, but it cannot be read"),
         (
             lambda folder: (folder / "card.md").unlink(),
@@ -138,6 +146,8 @@ def test_a_release_as_built_has_no_contradiction(release: Release, tmp_path: Pat
         "licence in the items",
         "licence in a readme",
         "count in a readme",
+        "rows turned round",
+        "rows of other content",
         "file cut",
         "file gone",
         "file too many",
