@@ -4,6 +4,7 @@ Run ``python -m benchmarks.release --rows 100000 1000000 [10000000]``. Batches o
 are written to disk; each measurement is a process of its own, so that CPU seconds (user and system, all
 threads) and peak memory belong to it alone. ``build`` is what ``bounds release`` does between reading its
 batches and storing the tree; ``verify`` reads every byte back and recomputes what the manifest says of it;
+``lint`` and ``diff`` are the commands of that name;
 ``copy`` copies the files of the release and takes their SHA-256, which is the least that any release can cost.
 """
 
@@ -12,12 +13,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import multiprocessing
-import resource
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,6 +24,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+
+from benchmarks.own_process import measure
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 20260101
@@ -234,51 +234,43 @@ def copy(folder: Path) -> Callable[[], Any]:
     return work
 
 
-MEASURED: dict[str, Callable[[Path], Callable[[], Any]]] = {"build": build, "verify": verify, "copy": copy}
+def lint(folder: Path) -> Callable[[], Any]:
+    """Every figure and every line of the card computed again from the release's columns."""
+    from annotation.release_lint import lint_release
+    from infra.release_folder import read_release
+
+    def work() -> int:
+        found = read_release(folder / "release")
+        card = (folder / "release" / "card.md").read_text(encoding="utf-8")
+        return len(lint_release(found.path, found.manifest, found.figures, {"card.md": card}, found.broken))
+
+    return work
 
 
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+def diff(folder: Path) -> Callable[[], Any]:
+    """The release compared with itself: every row of both sides is read."""
+    from annotation.release_diff import diff_releases
+    from infra.release_folder import read_release
+
+    def work() -> int:
+        sides = [read_release(folder / "release") for _ in range(2)]
+        found = diff_releases(
+            *(side.manifest for side in sides),
+            figures=(sides[0].figures, sides[1].figures),
+            folders=(sides[0].path, sides[1].path),
+        )
+        return found.judgements["kept"]
+
+    return work
 
 
-def _peak_mb() -> float:
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _measured(name: str, folder: Path, pipe: Any) -> None:
-    work = MEASURED[name](folder)
-    ready = _peak_mb()
-    wall, cpu = time.perf_counter(), _cpu()
-    result = work()
-    pipe.send(
-        {
-            "cpu_s": _cpu() - cpu,
-            "wall_s": time.perf_counter() - wall,
-            "peak_mb": _peak_mb(),
-            "ready_mb": ready,
-            "result": result,
-        }
-    )
-
-
-def measure(name: str, folder: Path) -> dict[str, Any]:
-    """One measurement in a fresh process."""
-    spawn = multiprocessing.get_context("spawn")
-    receiver, sender = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_measured, args=(name, folder, sender))
-    process.start()
-    sender.close()
-    try:
-        found: dict[str, Any] = receiver.recv()
-    except EOFError:
-        raise SystemExit(f"{name} failed") from None
-    finally:
-        process.join()
-    return found
+MEASURED: dict[str, Callable[[Path], Callable[[], Any]]] = {
+    "build": build,
+    "verify": verify,
+    "lint": lint,
+    "diff": diff,
+    "copy": copy,
+}
 
 
 def main() -> None:
@@ -295,10 +287,12 @@ def main() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
                 generate(rows, folder, people=arguments.people)
                 (folder / "ready").touch()
-            for what in MEASURED:
+            for what, prepare in MEASURED.items():
                 if arguments.only and what not in arguments.only:
                     continue
-                found = measure(what, folder)
+                found = measure(prepare, folder)
+                if "stopped" in found:
+                    raise SystemExit(f"{what} stopped {found['stopped']}")
                 print(
                     f"{rows:>11,} {what:<8} {found['cpu_s']:8.2f} CPU-s {found['wall_s']:8.2f} s "
                     f"{found['peak_mb']:7.0f} MB (from {found['ready_mb']:.0f})  {found['result']}",
