@@ -1,17 +1,20 @@
 """What the gate adds to setting an alias: the same MLflow with and without it, both up, asked by turns.
 
-.venv/bin/python benchmarks/gate_latency.py [--sets 300] [--megabytes 64]
+.venv/bin/python benchmarks/gate_latency.py [--sets 300] [--large-sets 60] [--megabytes 64]
 
 Each set moves ``champion`` to the other of two versions that passed, over one kept connection a server. The gate
 verifies the signed terms and the decision and digests the version's files each time, so files of some size are
-measured too. Embedded SQLite, uvicorn with one worker, loopback; milliseconds seen by the client.
+measured too. Embedded SQLite, uvicorn with one worker, loopback; milliseconds seen by the client. Ended by a signal it
+takes its servers along.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,11 +26,10 @@ from tests.attacks.deployment import ALIAS, MODEL, Deployment, Shape
 WARM = 20
 
 
-def started(folder: Path, *, gated: bool) -> Deployment:
+def prepared(folder: Path) -> Deployment:
     folder.mkdir()
     server = Deployment(folder=folder, shape=Shape(), database=f"sqlite:///{folder / 'mlflow.db'}")
     server.publish()
-    server.start(gated=gated)
     return server
 
 
@@ -75,12 +77,18 @@ def row(size: str, times: list[list[float]]) -> str:
         f"{plain:.1f} | {gated:.1f} | {gated / plain:.2f}"
         for plain, gated in ((cuts[0][at], cuts[1][at]) for at in (49, 98))
     ]
-    return f"| {size} | {len(times[0])} | {' | '.join(cells)} |"
+    return f"| {size} | {len(times[0])} | {' | '.join(cells)} | {os.getloadavg()[0]:.1f} |"
+
+
+def ended(number: int, _frame: object) -> None:
+    """Leave by the exits that stop the servers."""
+    sys.exit(128 + number)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", type=int, default=300, help="sets a server and size")
+    parser.add_argument("--large-sets", type=int, default=60, help="sets a server of the larger version")
     parser.add_argument("--megabytes", type=int, default=64, help="the larger version's one file")
     asked = parser.parse_args()
     sizes = {
@@ -91,20 +99,21 @@ def main() -> None:
         },
     }
     servers: list[Deployment] = []
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, ended)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            servers.extend(
-                started(Path(folder) / name, gated=gated)
-                for name, gated in (("plain", False), ("gated", True))
-            )
+            for name, gated in (("plain", False), ("gated", True)):
+                servers.append(prepared(Path(folder) / name))
+                servers[-1].start(gated=gated)
             print(f"load before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")
             print(
-                "| version | sets | p50 plain ms | p50 gated ms | ratio | p99 plain ms | p99 gated ms | ratio |"
+                "| version | sets | p50 plain ms | p50 gated ms | ratio | p99 plain ms | p99 gated ms | ratio | load |"
             )
-            print("|---|---|---|---|---|---|---|---|")
-            for size, files in sizes.items():
+            print("|---|---|---|---|---|---|---|---|---|")
+            for (size, files), sets in zip(sizes.items(), (asked.sets, asked.large_sets), strict=True):
                 versions = [two_versions(server, size.split()[2], files) for server in servers]
-                print(row(size, measured(servers, versions, asked.sets)), flush=True)
+                print(row(size, measured(servers, versions, sets)), flush=True)
             print(f"load after: {os.getloadavg()[0]:.2f}")
         finally:
             for server in servers:

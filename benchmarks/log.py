@@ -9,6 +9,7 @@ acts, and nothing is written for outsiders. "MB" is the most memory the process 
 
 import argparse
 import json
+import os
 import random
 import resource
 import statistics
@@ -37,17 +38,22 @@ PEER = """
 import json, sys, time, tempfile, os
 from pymerkle import SqliteTree
 path = os.path.join(tempfile.mkdtemp(), "peer.db")
-entries = [json.dumps({"number": n, "digest": "sha256:" + "0" * 64}).encode() for n in range(int(sys.argv[1]))]
+count = int(sys.argv[1])
+made = lambda begin, end: [json.dumps({"number": n, "digest": "sha256:" + "0" * 64}).encode() for n in range(begin, end)]
 with SqliteTree(path, algorithm="sha256") as tree:
     begun = time.perf_counter()
-    for entry in entries[:300]:
+    for entry in made(0, 300):
         tree.append_entry(entry)
     single = 300 / (time.perf_counter() - begun)
-    begun = time.perf_counter()
-    tree.append_entries(entries[300:])
-    batched = (len(entries) - 300) / (time.perf_counter() - begun)
+    took = 0.0
+    for first in range(300, count, 100_000):
+        part = made(first, min(first + 100_000, count))
+        begun = time.perf_counter()
+        tree.append_entries(part)
+        took += time.perf_counter() - begun
+    batched = (count - 300) / took
     spent = []
-    for at in range(1, len(entries), max(1, len(entries) // 20)):
+    for at in range(1, count, max(1, count // 20)):
         begun = time.perf_counter()
         tree.prove_inclusion(at)
         spent.append(time.perf_counter() - begun)
@@ -74,6 +80,11 @@ def timed(work, times):
     return f"{statistics.median(spent):.2f} / {max(spent):.2f}"
 
 
+def load():
+    """Of the machine, over the last minute: what the figures beside it were measured under."""
+    return f"{os.getloadavg()[0]:.1f}"
+
+
 def size_of(path):
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
@@ -92,10 +103,10 @@ def main():
             for number in range(300):
                 log.append(db, *act(number), NOW)
             single = 300 / (time.perf_counter() - begun)
-            print(f"one flush for each append: {single:,.0f} a second")
+            print(f"one flush for each append: {single:,.0f} a second; load {load()}", flush=True)
             made, target = 300, 1_000
             print(
-                "entries | batched appends/s | inclusion ms (median / max) | consistency ms | database MB | files MB | export s | verify all s | MB"
+                "entries | batched appends/s | inclusion ms (median / max) | consistency ms | database MB | files MB | export s | verify all s | MB | load"
             )
             while target <= asked.most:
                 spent, before = 0.0, made
@@ -109,7 +120,7 @@ def main():
                 report(db, settings, home, made, (made - before) / spent, rng)
                 target *= 10
     if asked.pymerkle:
-        for count in (1_000, 10_000, 100_000, 1_000_000):
+        for count in (1_000, 10_000, 100_000, 1_000_000, 10_000_000):
             if count > asked.most:
                 break
             run = subprocess.run(
@@ -151,7 +162,7 @@ def report(db, settings, home, made, rate, rng):
     print(
         f"{made:,} | {rate:,.0f} | {inclusion} | {consistency} | {database / 1e6:.1f} | "
         f"{size_of(home / 'files') / 1e6:.1f} | {exported:.2f} | {spent:.2f} | "
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}",
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} | {load()}",
         flush=True,
     )
 

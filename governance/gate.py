@@ -1,12 +1,13 @@
 """The terms of the gate: what a registry may do without knowing anything but these signed bytes.
 
 A registry's host holds no signing key and reads no policy. It gets *terms*: which aliases are protected on
-which models, the policy documents in force, the trust that counts, and, for every decided version, the digest
-of its newest decision. They are signed by the platform's publisher, numbered without a step back, and end.
-:func:`judge_alias` says whether an alias may be set under them; what it cannot see it refuses.
+which models, the policy documents in force, the trust that counts, for every decided version the digest of its
+newest decision, and what shows that the decisions stand in the log. They are signed by the platform's publisher,
+numbered without a step back, and end. :func:`judge_alias` says whether an alias may be set under them; what it
+cannot see it refuses.
 
-INVARIANT: an older decision, policy, trust or revocation list that is put back is not named by the newest
-terms, and older terms have a lower number than the one remembered.
+INVARIANT: an older decision, policy, trust, checkpoint or revocation list that is put back is not named by the
+newest terms, and older terms have a lower number than the one remembered.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any, Final
 from governance.decision import Approval, stamp
 from governance.digest import digest, digest_bytes, is_digest
 from governance.gate_form import read_approvals, read_instant, read_words
+from governance.log.inclusion import Inclusions
+from governance.log.note import Checkpoint
 from governance.promotion import verify_decision
 from governance.provenance import EnvelopeError, Statement, Trust, TrustedKey, open_envelope
 
@@ -36,13 +39,14 @@ __all__ = [
 ]
 
 PUBLISHER: Final = "publisher"
-TERMS_TYPE: Final = "urn:bounds:gate-terms:v1"
+TERMS_TYPE: Final = "urn:bounds:gate-terms:v2"
 _SKEW: Final = timedelta(minutes=5)
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")
 _FIELDS: Final = frozenset(
     {"sequence", "aliases", "models", "policies", "approvals", "demonstration", "trust", "revoked", "decisions",
-     "webhooks", "review", "issued", "expires"}
+     "inclusions", "webhooks", "review", "issued", "expires"}
 )  # fmt: skip
+_OF_ONE_PUBLICATION: Final = frozenset({"sequence", "inclusions", "issued", "expires"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,7 @@ class Terms:
         trust: Digest of the version of ``trust.json`` that counts.
         revoked: Ids of keys taken back since that version.
         decisions: For each model and version the digest of its newest decision's envelope.
+        inclusions: Digest of what shows that these decisions stand in the log (:mod:`governance.log.inclusion`).
         webhooks: For each webhook of the platform its ``url``, its ``secret``'s digest and its ``events``.
         review: Address of the platform's review pages; None where there are none.
         issued: When they were published.
@@ -74,6 +79,7 @@ class Terms:
     trust: str
     revoked: tuple[str, ...]
     decisions: Mapping[str, Mapping[str, str]]
+    inclusions: str
     webhooks: Mapping[str, Mapping[str, Any]]
     review: str | None
     issued: datetime
@@ -104,6 +110,7 @@ class Terms:
             "trust": self.trust,
             "revoked": sorted(self.revoked),
             "decisions": {model: dict(versions) for model, versions in self.decisions.items()},
+            "inclusions": self.inclusions,
             "webhooks": {name: dict(webhook) for name, webhook in self.webhooks.items()},
             "review": self.review,
             "issued": stamp(self.issued),
@@ -112,9 +119,9 @@ class Terms:
 
     @property
     def content(self) -> str:
-        """Digest of what they say, without their number and times."""
+        """Digest of what they say, without their number, their times and how far the log had grown."""
         said = self.predicate()
-        return digest({name: said[name] for name in sorted(_FIELDS - {"sequence", "issued", "expires"})})
+        return digest({name: said[name] for name in sorted(_FIELDS - _OF_ONE_PUBLICATION)})
 
     def statement(self) -> Statement:
         """The in-toto Statement: its subject is the trust under which they are read."""
@@ -128,11 +135,12 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a gate remembers: the highest number, what it said, and the latest instant it knows of."""
+    """What a gate remembers: the highest number, what it said, the latest instant it knows of, and how far the log was."""
 
     sequence: int = 0
     envelope: str = ""
     at: datetime | None = None
+    log: Checkpoint | None = None
 
 
 def open_terms(envelope: bytes, *, publisher: Trust, now: datetime) -> Terms:
@@ -146,13 +154,14 @@ def open_terms(envelope: bytes, *, publisher: Trust, now: datetime) -> Terms:
 
 
 def standing_terms(
-    terms: Terms, envelope: bytes, *, seen: Seen, now: datetime
+    terms: Terms, envelope: bytes, *, log: Checkpoint, seen: Seen, now: datetime
 ) -> tuple[Seen, tuple[str, ...]]:
     """What to remember from now on, and every reason why these terms may not be used.
 
     Args:
         terms: As read from ``envelope``.
         envelope: The very bytes.
+        log: The checkpoint that came with them.
         seen: What was remembered.
         now: The host's clock, which is believed only forwards.
     """
@@ -165,6 +174,7 @@ def standing_terms(
         )
     elif terms.sequence == seen.sequence and seen.envelope and mark != seen.envelope:
         reasons.append(f"two different terms bear the number {terms.sequence}")
+    reasons += _set_back(log, seen.log)
     newest = max(filter(None, (terms.issued, seen.at)), default=terms.issued)
     if now < newest - _SKEW:
         reasons.append(
@@ -175,7 +185,18 @@ def standing_terms(
         reasons.append(f"the terms ended {stamp(terms.expires)}; the platform has to publish newer ones")
     if reasons:
         return seen, tuple(reasons)
-    return Seen(sequence=terms.sequence, envelope=mark, at=max(newest, now)), ()
+    return Seen(sequence=terms.sequence, envelope=mark, at=max(newest, now), log=log), ()
+
+
+def _set_back(log: Checkpoint, seen: Checkpoint | None) -> list[str]:
+    """Why this is not the log that was seen before, grown; another log is the trust's matter, which names it."""
+    if seen is None or seen.origin != log.origin:
+        return []
+    if log.size < seen.size:
+        return [f"an older checkpoint was put back: the log has {log.size} entries after {seen.size}"]
+    if log.size == seen.size and log.root != seen.root:
+        return [f"the log was forked: two checkpoints of {log.size} entries have different roots"]
+    return []
 
 
 def judge_alias(
@@ -183,6 +204,7 @@ def judge_alias(
     *,
     envelope: bytes | None,
     trust: Trust,
+    inclusions: Inclusions,
     model: str,
     version: str,
     alias: str,
@@ -195,6 +217,7 @@ def judge_alias(
         terms: Terms that stand.
         envelope: The decision as the platform handed it over, None where there is none.
         trust: The trust that the terms name.
+        inclusions: What shows that decisions stand in the log, as the terms name it.
         model: Registered model.
         version: Its version.
         alias: The alias; anything that is not protected is nobody's business here.
@@ -220,9 +243,9 @@ def judge_alias(
         accept_demonstration=terms.demonstration,
         now=now,
     )
-    if verification:
-        return ()
-    return verification.reasons or ("the decision does not allow it",)
+    if not verification:
+        return verification.reasons or ("the decision does not allow it",)
+    return inclusions.why_not(envelope)
 
 
 def _read(statement: Statement) -> Terms:
@@ -237,6 +260,8 @@ def _read(statement: Statement) -> Terms:
         raise EnvelopeError("terms: demonstration is true or false")
     if fields["review"] is not None and not (isinstance(fields["review"], str) and fields["review"]):
         raise EnvelopeError("terms: review is null or an address")
+    if not is_digest(fields["inclusions"]):
+        raise EnvelopeError("terms: inclusions are named by a digest")
     if fields["trust"] != f"sha256:{statement.sha256}":
         raise EnvelopeError("terms: the statement's subject is not the trust they name")
     terms = Terms(
@@ -249,6 +274,7 @@ def _read(statement: Statement) -> Terms:
         trust=fields["trust"],
         revoked=_keyids(fields["revoked"]),
         decisions=_decisions(fields["decisions"]),
+        inclusions=fields["inclusions"],
         webhooks=_webhooks(fields["webhooks"]),
         review=fields["review"],
         issued=read_instant(fields["issued"], "issued"),

@@ -22,7 +22,7 @@ from infra.database import Database
 from infra.signing import SigningKey, add_signature
 from infra.tables import APPROVALS
 
-__all__ = ["GivenApproval", "approve", "given", "joined", "take"]
+__all__ = ["GivenApproval", "approval_body", "approve", "given", "joined", "take"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +69,16 @@ def take(db: Database, envelope: bytes, approval: bytes, *, trust: Trust, now: d
         raise RefusedError(what, [f"{key.person} signed as the auditor and does not approve too"])
     statement = statement_digest(envelope)
     row = {"statement": statement, "keyid": key.id, "envelope": approval.decode(), "at": now}
-    body = {"statement": statement, "keyid": key.id, "approval": digest_bytes(approval)}
+    body = approval_body(approval, key.id)
     with db.write() as connection:
         db.insert_new(connection, APPROVALS, [row])
         log.append_within(connection, [(Kind.APPROVAL, body)], now)
     return key
+
+
+def approval_body(approval: bytes, keyid: str) -> dict[str, str]:
+    """What the log's entry about an approval says."""
+    return {"statement": statement_digest(approval), "keyid": keyid, "approval": digest_bytes(approval)}
 
 
 def given(db: Database, envelope: bytes) -> list[GivenApproval]:

@@ -31,6 +31,7 @@ __all__ = [
     "Release",
     "audits",
     "batches",
+    "decision_body",
     "decisions",
     "policies",
     "promotions",
@@ -161,17 +162,25 @@ def record_decision(db: Database, decision: Decision) -> None:
         InputError: What is to be recorded is no envelope.
     """
     try:
-        statement = statement_digest(decision.envelope.encode())
+        body = decision_body(decision)
     except EnvelopeError as error:
         raise InputError(f"a decision is recorded as it was signed: {error}", field="envelope") from error
-    body = {
-        "statement": statement,
+    _record(db, DECISIONS, asdict(decision), first={"created_at"}, act=(Kind.DECISION, body))
+
+
+def decision_body(decision: Decision) -> dict[str, Any]:
+    """What the log's entry about a decision says.
+
+    Raises:
+        EnvelopeError: There is no envelope in it.
+    """
+    return {
+        "statement": statement_digest(decision.envelope.encode()),
         "digest": decision.digest,
         "model": decision.model,
         "version": decision.version,
         "verdict": decision.verdict,
     }
-    _record(db, DECISIONS, asdict(decision), first={"created_at"}, act=(Kind.DECISION, body))
 
 
 def record_promotion(db: Database, promotion: Promotion) -> None:

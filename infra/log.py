@@ -41,6 +41,7 @@ __all__ = [
     "append_within",
     "entries",
     "find",
+    "find_all",
     "raw_entries",
     "size",
 ]
@@ -219,7 +220,14 @@ def size(db: Database) -> int:
 def find(db: Database, kind: Kind, body: Mapping[str, Any]) -> int | None:
     """Position of an act, None where it is not in the log."""
     with db.read() as connection:
-        return _known(connection, [identity(kind, body)]).get(identity(kind, body))
+        return find_all(connection, [(kind, body)])[0]
+
+
+def find_all(connection: Connection, acts: Sequence[tuple[Kind, Mapping[str, Any]]]) -> list[int | None]:
+    """Positions of acts, None for each that is not in the log."""
+    names = [identity(kind, body) for kind, body in acts]
+    places = _known(connection, names)
+    return [places.get(name) for name in names]
 
 
 def raw_entries(

@@ -1,8 +1,8 @@
 """Loading a model by its alias only once everything about it is verified; else refusing with every reason.
 
 Asked, in this order: which version carries the alias, its newest decision with its approvals, whether that allows this
-alias on exactly these files under the policies in force, whether the decision stands in the log, and whether the log's
-signed checkpoint and the inclusion proof say so. The files that were verified are the files that are loaded:
+alias on exactly these files under the policies in force, and whether the log's signed checkpoint and inclusion proofs
+show that the decision and each approval on it stand in the log. The files that were verified are the files that are loaded:
 they are fetched once, hashed, and read from there, so that nobody can change them in between.
 """
 
@@ -18,18 +18,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from governance.decision import Approval
+from governance.digest import digest_bytes
 from governance.errors import InputError, RefusedError
-from governance.log.entry import Entry, Kind
-from governance.log.merkle import leaf_hash, verify_inclusion
-from governance.log.note import NoteError, open_checkpoint
+from governance.log.inclusion import InclusionsError, open_inclusions
 from governance.promotion import Decision, verify_decision
-from governance.provenance import manifest_digest, statement_digest
+from governance.provenance import manifest_digest
 from infra import ledger
 from infra.approvals import joined
 from infra.artifacts import version_manifest
 from infra.database import Database
-from infra.log import Tree, entries, raw_entries
-from infra.log_checkpoint import sign_checkpoint
+from infra.inclusion import inclusions_of
 from infra.registry import Registry
 from infra.settings import Settings
 from infra.trust import current_trust, newest_version
@@ -99,8 +97,9 @@ def verified(
     trust = current_trust(settings, db, now)
     with tempfile.TemporaryDirectory(prefix="bounds-model-") as scratch:
         artifact = manifest_digest(version_manifest(info.uri, folder=Path(scratch)))
+        whole = joined(db, rows[-1].envelope.encode(), trust=trust, now=now)
         found = verify_decision(
-            joined(db, rows[-1].envelope.encode(), trust=trust, now=now),
+            whole,
             trust=trust,
             model=model,
             version=info.version,
@@ -111,7 +110,7 @@ def verified(
             accept_demonstration=accept_demonstration,
             now=now,
         )
-        position, missing = _included(settings, db, rows[-1].envelope.encode(), now)
+        position, missing = _included(settings, db, rows[-1], whole, now)
         if not found or found.decision is None or missing:
             raise RefusedError(what, [*found.reasons, *missing])
         yield VerifiedModel(
@@ -144,24 +143,16 @@ def _root(folder: Path) -> Path:
     return places[0].parent if places else folder
 
 
-def _included(settings: Settings, db: Database, envelope: bytes, now: datetime) -> tuple[int, list[str]]:
-    """Position of the decision in the log, and why its inclusion is not proven."""
-    statement = statement_digest(envelope)
-    places = [at for at, e in entries(db, kinds=[Kind.DECISION]) if e.body.get("statement") == statement]
-    if not places:
-        return -1, ["the decision is not in the log"]
-    version = newest_version(settings, db, now)
-    if version.log is None:
-        return places[-1], ["the trust names no log"]
+def _included(
+    settings: Settings, db: Database, row: ledger.Decision, whole: bytes, now: datetime
+) -> tuple[int, tuple[str, ...]]:
+    """Position of the decision in the log, and why it and its approvals are not shown to be there."""
+    name = digest_bytes(whole)
     try:
-        point = open_checkpoint(sign_checkpoint(settings, db, now), log=version.log)
-    except NoteError as error:
-        return places[-1], [str(error)]
+        data = inclusions_of(settings, db, {name: whole}, decided={name: row}, now=now)
+        found = open_inclusions(data, log=newest_version(settings, db, now).log)
+    except InclusionsError as error:
+        return -1, (str(error),)
     except RefusedError as error:
-        return places[-1], list(error.reasons)
-    with db.read() as connection:
-        [(_, data)] = raw_entries(connection, places[-1], places[-1] + 1)
-        proof = Tree.at(connection).inclusion(places[-1], point.size)
-    is_proven = verify_inclusion(leaf_hash(data), places[-1], point.size, proof, point.root)
-    names = Entry.parse(data).body.get("statement") == statement
-    return places[-1], [] if is_proven and names else ["the log does not prove that it holds the decision"]
+        return -1, tuple(error.reasons)
+    return found.position(whole), found.why_not(whole)

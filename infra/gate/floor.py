@@ -26,14 +26,13 @@ _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """That a version may carry an alias, by which decision, until when."""
+    """That a version may carry an alias, by which decision, until when; in each workspace that has it."""
 
     model: str
     alias: str
     version: int
     decision: str
     expires: datetime
-    workspace: str = "default"
 
 
 def install_floor(owner_url: str, *, app: str, writer: str, schema: str = "public") -> None:
@@ -69,12 +68,13 @@ def install_floor(owner_url: str, *, app: str, writer: str, schema: str = "publi
 def write_grants(writer_url: str, *, aliases: Collection[str], grants: Iterable[Grant]) -> None:
     """Make these the protected aliases and the grants, in one transaction.
 
+    A grant is written for ``default`` and for every other workspace that has the version by then.
+
     Raises:
-        OutsideError: The database refuses.
+        OutsideError: The database refuses, or its floor was installed by an earlier release.
     """
     rows = [
         {
-            "workspace": grant.workspace,
             "model": grant.model,
             "alias": grant.alias.lower(),
             "version": grant.version,
@@ -96,7 +96,8 @@ def write_grants(writer_url: str, *, aliases: Collection[str], grants: Iterable[
             connection.execute(
                 sa.text(
                     "INSERT INTO bounds_gate.grants (workspace, model, alias, version, decision, expires) "
-                    "VALUES (:workspace, :model, :alias, :version, :decision, :expires)"
+                    "SELECT each, :model, :alias, :version, :decision, :expires "
+                    "FROM bounds_gate.workspaces(:model, :version) AS each"
                 ),
                 rows,
             )

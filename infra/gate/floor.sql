@@ -32,6 +32,15 @@ RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalo
     SELECT EXISTS (SELECT 1 FROM bounds_gate.protected WHERE alias = lower(in_alias))
 $$;
 
+-- Where the platform's grants hold: a decision counts by model name and version, in each workspace that has them.
+CREATE OR REPLACE FUNCTION bounds_gate.workspaces(in_model text, in_version integer)
+RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT 'default'
+    UNION
+    SELECT workspace FROM {schema}.model_versions
+    WHERE name = in_model AND version = in_version AND current_stage <> 'Deleted_Internal'
+$$;
+
 CREATE OR REPLACE FUNCTION bounds_gate.guard_alias()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -88,3 +97,4 @@ GRANT SELECT ON bounds_gate.protected, bounds_gate.grants TO {app};
 GRANT SELECT, INSERT, UPDATE, DELETE ON bounds_gate.protected, bounds_gate.grants TO {writer};
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bounds_gate FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA bounds_gate TO {app};
+GRANT EXECUTE ON FUNCTION bounds_gate.workspaces(text, integer) TO {writer};

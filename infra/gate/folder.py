@@ -5,6 +5,7 @@
     terms.json             the newest terms, signed by the publisher; replaced in one step, last
     trust/<hex>.json       the chain of trust.json up to the version that terms name
     decisions/<hex>.json   envelopes of decisions, by digest
+    inclusions/<hex>.json  a checkpoint of the log, and proofs that these decisions stand in it
 
 Everything beside ``terms.json`` is named by a digest that it is held to, so whoever can only write here can take away (and is
 then refused everything) but not put in another's place.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ from governance.provenance import EnvelopeError
 from governance.trust import TrustVersion, open_chain
 from infra.signing import SigningKey, sign
 
-__all__ = ["TERMS_FILE", "publish", "read_decision", "read_envelope", "read_trust"]
+__all__ = ["TERMS_FILE", "publish", "read_decision", "read_envelope", "read_inclusions", "read_trust"]
 
 TERMS_FILE: Final = "terms.json"
 _LARGEST: Final = 16 * 2**20
@@ -40,6 +41,7 @@ def publish(
     *,
     chain: bytes,
     envelopes: Mapping[str, bytes],
+    inclusions: Callable[[], bytes],
     key: SigningKey,
     now: datetime,
     validity: timedelta,
@@ -50,9 +52,10 @@ def publish(
 
     Args:
         folder: The folder; made if it is not there.
-        terms: What they shall say; number and times are set here.
+        terms: What they shall say; number, times and inclusions are set here.
         chain: The trust file up to the version that they name.
         envelopes: For each digest that they name, the bytes.
+        inclusions: Makes what shows that these stand in the log; asked only if anything is published.
         key: The publisher's.
         now: When.
         validity: How long they hold.
@@ -64,7 +67,15 @@ def publish(
             return before
         # From the time, so that a lost folder does not begin at 1 again and shut every gate that remembers.
         number = max(int(moment.timestamp()), before.sequence + 1 if before else 1)
-        fresh = replace(terms, sequence=number, issued=moment, expires=moment + validity)
+        shown = inclusions()
+        fresh = replace(
+            terms,
+            sequence=number,
+            inclusions=digest_bytes(shown),
+            issued=moment,
+            expires=moment + validity,
+        )
+        _keep(folder / "inclusions" / _name(fresh.inclusions), shown)
         _keep(folder / "trust" / _name(terms.trust), chain)
         for name, data in envelopes.items():
             _keep(folder / "decisions" / _name(name), data)
@@ -74,6 +85,7 @@ def publish(
         except EnvelopeError as error:
             raise InputError(f"terms that no gate could read: {error}", file=str(folder)) from error
         _replace(folder / TERMS_FILE, envelope)
+        _forget(folder / "inclusions", {fresh.inclusions} | ({before.inclusions} if before else set()))
         return fresh
 
 
@@ -93,6 +105,19 @@ def read_decision(folder: Path, named: str) -> bytes | None:
     except OutsideError:
         return None
     return data if digest_bytes(data) == named else None
+
+
+def read_inclusions(folder: Path, named: str) -> bytes:
+    """The inclusions of that digest.
+
+    Raises:
+        OutsideError: They are not there, or are not what their name says.
+    """
+    path = folder / "inclusions" / _name(named)
+    data = _read(path)
+    if digest_bytes(data) != named:
+        raise OutsideError(f"{path}: not the bytes that the terms name")
+    return data
 
 
 def read_trust(folder: Path, named: str, *, pinned: str) -> TrustVersion:
@@ -131,7 +156,7 @@ def _current(folder: Path, key: SigningKey, now: datetime) -> Terms | None:
 @contextmanager
 def _written(folder: Path) -> Iterator[None]:
     try:
-        for part in (folder, folder / "trust", folder / "decisions"):
+        for part in (folder, folder / "trust", folder / "decisions", folder / "inclusions"):
             part.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -146,6 +171,14 @@ def _written(folder: Path) -> Iterator[None]:
 def _keep(path: Path, data: bytes) -> None:
     if not path.is_file() or path.read_bytes() != data:
         _replace(path, data)
+
+
+def _forget(folder: Path, kept: set[str]) -> None:
+    """Remove what older terms named; that of the last ones stays for who is just reading them."""
+    names = {_name(named) for named in kept}
+    for path in folder.glob("*.json"):
+        if path.name not in names:
+            path.unlink(missing_ok=True)
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -11,9 +11,10 @@ from governance.decision import Decision
 from governance.digest import digest_bytes
 from governance.errors import InputError, OutsideError, RefusedError
 from governance.gate import Seen, Terms, judge_alias, open_terms, publisher_trust, standing_terms
+from governance.log.inclusion import Inclusions, InclusionsError, open_inclusions
 from governance.promotion import AUDITOR
 from governance.provenance import Envelope, EnvelopeError, Trust, open_envelope
-from infra.gate.folder import read_decision, read_envelope, read_trust
+from infra.gate.folder import read_decision, read_envelope, read_inclusions, read_trust
 from infra.gate.memory import Memory
 from infra.gate.pin import Pin
 
@@ -26,10 +27,11 @@ def _utc() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Terms that stand at one instant, with the trust they name."""
+    """Terms that stand at one instant, with the trust and the inclusions they name."""
 
     terms: Terms
     trust: Trust
+    inclusions: Inclusions
     pin: Pin
     now: datetime
 
@@ -46,12 +48,20 @@ class Standing:
             self.terms,
             envelope=read_decision(self.pin.folder, newest) if newest else None,
             trust=self.trust,
+            inclusions=self.inclusions,
             model=model,
             version=version,
             alias=alias,
             artifact=artifact,
             now=self.now,
         )
+
+    def missing(self, model: str, version: str) -> tuple[str, ...]:
+        """Why nothing can be said about a version: the terms name a decision that the folder does not hold."""
+        newest = self.terms.decision(model, version)
+        if newest and read_decision(self.pin.folder, newest) is None:
+            return (f"the decision that the terms name is not there: {newest}",)
+        return ()
 
     def decision(self, model: str, version: str) -> tuple[str, Decision] | None:
         """The newest decision about a version, whatever it says; None where there is none.
@@ -85,7 +95,7 @@ class Gate:
         self._clock = clock
         self._memory = Memory(pin.memory)
         self._publisher = publisher_trust(pin.publisher)
-        self._read: tuple[bytes, Terms, Trust] | None = None
+        self._read: tuple[bytes, Terms, Trust, Inclusions] | None = None
 
     @contextmanager
     def judging(self, what: str) -> Iterator[Standing]:
@@ -106,22 +116,24 @@ class Gate:
         now = self._clock()
         try:
             envelope = read_envelope(self.pin.folder)
-            terms, trust = self._opened(envelope, now)
+            terms, trust, inclusions = self._opened(envelope, now)
             seen = self._memory.read()
-            after, reasons = standing_terms(terms, envelope, seen=seen, now=now)
-        except (OutsideError, EnvelopeError) as error:
+            log = inclusions.checkpoint
+            after, reasons = standing_terms(terms, envelope, log=log, seen=seen, now=now)
+        except (OutsideError, EnvelopeError, InclusionsError) as error:
             raise RefusedError(what, [f"the gate is shut: {error}"]) from error
         if reasons:
             raise RefusedError(what, [f"the gate is shut: {reason}" for reason in reasons])
         self._remember(seen, after)
-        return Standing(terms=terms, trust=trust, pin=self.pin, now=now)
+        return Standing(terms=terms, trust=trust, inclusions=inclusions, pin=self.pin, now=now)
 
-    def _opened(self, envelope: bytes, now: datetime) -> tuple[Terms, Trust]:
+    def _opened(self, envelope: bytes, now: datetime) -> tuple[Terms, Trust, Inclusions]:
         if self._read is None or self._read[0] != envelope:
             terms = open_terms(envelope, publisher=self._publisher, now=now)
             version = read_trust(self.pin.folder, terms.trust, pinned=self.pin.trust)
-            self._read = (envelope, terms, version.with_revoked(terms.revoked))
-        return self._read[1], self._read[2]
+            inclusions = open_inclusions(read_inclusions(self.pin.folder, terms.inclusions), log=version.log)
+            self._read = (envelope, terms, version.with_revoked(terms.revoked), inclusions)
+        return self._read[1:]
 
     def _remember(self, before: Seen, after: Seen) -> None:
         if before.sequence != after.sequence or before.at is None or _minutes(after, before) >= 1:

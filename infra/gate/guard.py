@@ -10,7 +10,11 @@ from typing import Any, Final
 from flask import Response, request
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
-from mlflow.protos.mlflow_artifacts_pb2 import CompleteMultipartUpload, CreateMultipartUpload
+from mlflow.protos.mlflow_artifacts_pb2 import (
+    AbortMultipartUpload,
+    CompleteMultipartUpload,
+    CreateMultipartUpload,
+)
 from mlflow.protos.service_pb2 import CreatePresignedUploadUrl, DeleteExperiment, DeleteRun
 from mlflow.server.handlers import _get_model_registry_store as registry_store
 from mlflow.server.handlers import _get_normalized_request_json as json_of
@@ -32,7 +36,10 @@ __all__ = ["Guard"]
 _MULTIPART: Final = {
     "_create_multipart_upload_artifact": CreateMultipartUpload,
     "_complete_multipart_upload_artifact": CompleteMultipartUpload,
+    "_abort_multipart_upload_artifact": AbortMultipartUpload,
 }
+# MLflow's own default; an address that lives on may be used after what lies there was registered.
+_PRESIGNED_SECONDS: Final = 900
 
 
 class Guard:
@@ -49,6 +56,7 @@ class Guard:
             "_delete_artifact_mlflow_artifacts": self._delete,
             "_create_multipart_upload_artifact": self._multipart,
             "_complete_multipart_upload_artifact": self._multipart,
+            "_abort_multipart_upload_artifact": self._multipart,
             "_create_presigned_upload_url": self._presigned,
             "serve_upload_artifact": self._run_upload,
             "_finalize_logged_model": self._logged_model,
@@ -134,6 +142,11 @@ class Guard:
         else:
             return  # MLflow refuses it
         self._uri_write(root, str(message.path))
+        if message.HasField("expiration") and message.expiration > _PRESIGNED_SECONDS:
+            _refuse(
+                f"An address to write to {root}/{message.path} for {message.expiration} seconds",
+                f"what lies there may be registered meanwhile; ask for {_PRESIGNED_SECONDS} at most",
+            )
 
     def _run_upload(self) -> None:
         run_id, path = request.args.get("run_uuid"), request.args.get("path")

@@ -1,4 +1,4 @@
-"""What one MLflow host remembers about the terms it has seen, and the lock under which it judges.
+"""What one MLflow host remembers about the terms and the log it has seen, and the lock under which it judges.
 
 One small file; every worker of the host shares it. A file that cannot be read shuts the gate: a memory that
 was lost without a trace would let older terms come back.
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from governance.errors import OutsideError
 from governance.gate import Seen
+from governance.log.note import Checkpoint
 
 __all__ = ["Memory"]
 
@@ -66,6 +67,7 @@ class Memory:
                 sequence=int(value["sequence"]),
                 envelope=str(value["envelope"]),
                 at=datetime.fromisoformat(value["at"]),
+                log=Checkpoint.parse(value["log"]) if value.get("log") is not None else None,
             )
         except FileNotFoundError:
             return Seen()
@@ -76,7 +78,14 @@ class Memory:
         """Remember; called while judging."""
         if seen.at is None:
             return
-        text = json.dumps({"sequence": seen.sequence, "envelope": seen.envelope, "at": seen.at.isoformat()})
+        text = json.dumps(
+            {
+                "sequence": seen.sequence,
+                "envelope": seen.envelope,
+                "at": seen.at.isoformat(),
+                "log": seen.log.text() if seen.log else None,
+            }
+        )
         fresh = self._folder / f".seen.{os.getpid()}"
         try:
             with fresh.open("w", encoding="utf-8") as stream:

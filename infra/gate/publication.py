@@ -21,6 +21,7 @@ from infra.gate.floor import write_grants
 from infra.gate.folder import publish
 from infra.gate.grants import grants_of
 from infra.gate.pin import Pin
+from infra.inclusion import inclusions_of
 from infra.ledger import Decision, decisions
 from infra.policy_files import load_pack
 from infra.settings import Settings
@@ -37,6 +38,7 @@ def publish_terms(settings: Settings, db: Database, *, policy: EffectivePolicy, 
 
     Raises:
         InputError: The policy in force protects no alias: there is nothing to tell.
+        RefusedError: The log does not begin with what was signed of it before.
         OutsideError: The folder, or the database of the grants, cannot be written.
     """
     if not policy.promotion.aliases:
@@ -49,9 +51,11 @@ def publish_terms(settings: Settings, db: Database, *, policy: EffectivePolicy, 
     trust, revoked = newest_version(settings, db, now), sorted(revocations(db))
     index: dict[str, dict[str, str]] = {}
     envelopes: dict[str, bytes] = {}
+    shown: dict[str, Decision] = {}
     for (model, version), row in newest.items():
         whole = joined(db, row.envelope.encode(), trust=trust.with_revoked(revoked), now=now)
         envelopes[digest_bytes(whole)] = whole
+        shown[digest_bytes(whole)] = row
         index.setdefault(model, {})[version] = digest_bytes(whole)
     terms = Terms(
         sequence=1,
@@ -65,6 +69,7 @@ def publish_terms(settings: Settings, db: Database, *, policy: EffectivePolicy, 
         trust=trust.digest,
         revoked=tuple(revoked),
         decisions=index,
+        inclusions=digest_bytes(b""),  # set by what is published
         webhooks=settings.gate_webhooks,
         review=settings.review_url,
         issued=now,
@@ -75,6 +80,7 @@ def publish_terms(settings: Settings, db: Database, *, policy: EffectivePolicy, 
         terms,
         chain=trust_file(settings).read_bytes(),
         envelopes=envelopes,
+        inclusions=lambda: inclusions_of(settings, db, envelopes, decided=shown, now=now),
         key=load_or_create_key(settings.keys_folder, PUBLISHER),
         now=now,
         validity=timedelta(days=settings.gate.terms_days),

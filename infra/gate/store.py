@@ -94,9 +94,10 @@ class _Governed:
         with self._asked(what) as standing:
             if _is_protected(standing.terms, name, alias):
                 for held, number in self._holders(name).items():
-                    if held.casefold() == alias.casefold() and not self._why_not(
-                        standing, name, number, held
-                    ):
+                    if held.casefold() != alias.casefold():
+                        continue
+                    _refuse(what, standing.missing(name, number))
+                    if not self._why_not(standing, name, number, held):
                         stands = f"version {number} carries it by a decision that stands"
                         _refuse(what, [f"{stands}; move it to another version that has passed"])
             return self._super("delete_registered_model_alias")(name, alias)

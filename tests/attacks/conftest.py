@@ -12,7 +12,7 @@ RESULTS: dict[str, dict[str, str]] = defaultdict(dict)
 
 
 def shapes():
-    """A covering choice of two, the other thirty only where everything is tried."""
+    """A covering choice of two; the other thirty, and the object store, only where everything is tried."""
     covering = [
         Shape(),
         Shape(server="gunicorn", database="postgresql", prefix=True, workspaces=True, auth=True),
@@ -26,6 +26,7 @@ def shapes():
         for auth in (False, True)
     ]
     rest = [shape for shape in every if shape not in covering]
+    rest += [Shape(s3=True), Shape(server="gunicorn", s3=True, workspaces=True)]
     return [pytest.param(shape, id=shape.name) for shape in covering] + [
         pytest.param(shape, id=shape.name, marks=pytest.mark.slow) for shape in rest
     ]
@@ -42,6 +43,17 @@ def postgres():
         yield address
 
 
+@pytest.fixture(scope="session")
+def objects():
+    """An S3 server that knows multipart uploads and presigned addresses (and believes every signature)."""
+    from tests.attacks.deployment import BUCKET
+    from tests.support.s3 import moto_server
+
+    with moto_server() as server:
+        server.client().create_bucket(Bucket=BUCKET)
+        yield server
+
+
 @pytest.fixture(scope="session", params=shapes())
 def deployment(request, tmp_path_factory):
     shape = request.param
@@ -55,6 +67,8 @@ def deployment(request, tmp_path_factory):
         from tests.attacks.floor import prepared
 
         deployment = prepared(folder, shape, address)
+    if shape.s3:
+        deployment.objects = request.getfixturevalue("objects")
     try:
         deployment.publish()
         deployment.start()

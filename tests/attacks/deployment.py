@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,16 @@ from infra.gate.folder import publish
 from infra.gate.pin import Pin
 from infra.trust import sign_payload
 from tests.support.decisions import FINDING, POLICIES, decision, envelope, signing_key, trusted
+from tests.support.memory_log import MemoryLog
+from tests.support.s3 import Server
 
-__all__ = ["ALIAS", "MODEL", "Deployment", "Shape"]
+__all__ = ["ALIAS", "BUCKET", "MODEL", "PREFIX", "Deployment", "Shape", "served_path"]
 
 MODEL = "demo"
 ALIAS = "champion"
 ADMIN = ("admin", "correct horse battery staple")
 SECRET = "a webhook secret of the tests"
+BUCKET, PREFIX = "models", "served"
 HOOK = "http://127.0.0.1:9/hooks/mlflow"
 
 
@@ -49,10 +53,11 @@ class Shape:
     prefix: bool = False
     workspaces: bool = False
     auth: bool = False
+    s3: bool = False
 
     @property
     def name(self) -> str:
-        extras = [word for word in ("prefix", "workspaces", "auth") if getattr(self, word)]
+        extras = [word for word in ("prefix", "workspaces", "auth", "s3") if getattr(self, word)]
         return "+".join([self.server, self.database, *extras])
 
 
@@ -73,7 +78,7 @@ class Version:
 
     @property
     def path(self) -> str:
-        return self.location.removeprefix("mlflow-artifacts:/").lstrip("/")
+        return served_path(self.location)
 
 
 @dataclass(kw_only=True)
@@ -85,9 +90,12 @@ class Deployment:
     database: str
     owner_database: str | None = None
     grants_database: str | None = None
+    objects: Server | None = None
     url: str = ""
     versions: dict[str, Version] = field(default_factory=dict)
     decisions: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    log: MemoryLog = field(default_factory=MemoryLog)
+    places: dict[str, list[int]] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
 
@@ -123,6 +131,7 @@ class Deployment:
             issued=datetime(2026, 1, 2, tzinfo=UTC),
             trust=Trust(keys=keys),
             change=Approval(roles=frozenset({KEEPER}), threshold=1),
+            log=self.log.verifier,
         )
 
     @property
@@ -142,7 +151,9 @@ class Deployment:
         self.url = f"http://127.0.0.1:{port}"
         argv = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         argv += ["--backend-store-uri", self.database]
-        argv += ["--artifacts-destination", str(self.folder / "artifacts")]
+        argv += ["--artifacts-destination", self.destination]
+        if self.objects:  # reached through the server's artifact routes and by presigned addresses alike
+            argv += ["--default-artifact-root", self.destination]
         if gated:
             argv += ["--registry-store-uri", f"governed:{self.database}"]
             argv += ["--app-name", "bounds-gate-basic-auth" if self.shape.auth else "bounds-gate"]
@@ -162,6 +173,7 @@ class Deployment:
             "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
             "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(b"k" * 32).decode(),
             "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            **(self._s3_environment() if self.objects else {}),
             **(environment or {}),
         }
         if self.shape.auth:
@@ -183,6 +195,17 @@ class Deployment:
             )
         self._await()
         self.started = time.monotonic() - began
+
+    def _s3_environment(self) -> dict[str, str]:
+        return {
+            "MLFLOW_S3_ENDPOINT_URL": self.objects.endpoint,
+            "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "path",
+            "AWS_ACCESS_KEY_ID": self.objects.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.objects.secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+            "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+        }
 
     def _await(self) -> None:
         deadline = time.monotonic() + 180
@@ -264,7 +287,7 @@ class Deployment:
             "mlflow/logged-models",
             json={"experiment_id": experiment, "name": name, "source_run_id": run_id},
         )["model"]["info"]
-        root = logged["artifact_uri"].removeprefix("mlflow-artifacts:/").lstrip("/")
+        root = served_path(logged["artifact_uri"])
         for path, data in files.items():
             self.ok("PUT", f"mlflow-artifacts/artifacts/{root}/{path}", data=data)
         self.ok(
@@ -294,6 +317,18 @@ class Deployment:
         self.versions[name] = version
         return version
 
+    def adopt(self, name: str, version: str, model_id: str, root: str, files: dict[str, bytes]) -> Version:
+        """A version that was registered step by step."""
+        self.versions[name] = Version(
+            version=version,
+            files=files,
+            model_id=model_id,
+            run_id="",
+            experiment=self.versions["good"].experiment,
+            location=f"mlflow-artifacts:/{root}",
+        )
+        return self.versions[name]
+
     def decide(self, version: Version, verdict: str = "PASS", *, model: str = MODEL, signers=("auditor",), **changes: Any) -> bytes:  # fmt: skip
         """A signed decision about a version as it is now."""
         now = datetime.now(UTC).replace(microsecond=0)
@@ -312,7 +347,25 @@ class Deployment:
         self.decisions[model, version.version] = signed
         return signed
 
+    def logged(self) -> None:
+        """Every decision so far stands in the log, once."""
+        for signed in self.decisions.values():
+            if digest_bytes(signed) not in self.places:
+                try:
+                    self.places[digest_bytes(signed)] = self.log.decide(signed)
+                except EnvelopeError:
+                    self.places[digest_bytes(signed)] = []  # what is no envelope stands in no log
+
+    def shown(self, **changes: Any) -> bytes:
+        """What shows that these decisions stand in the log; lies in the published folder from then on."""
+        data = self.log.inclusions({**self.places, **changes.pop("places", {})}, **changes)
+        folder = self.folder / "gate" / "inclusions"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / (digest_bytes(data).removeprefix("sha256:") + ".json")).write_bytes(data)
+        return data
+
     def terms(self, **changes: Any) -> Terms:
+        self.logged()
         index: dict[str, dict[str, str]] = {}
         for (model, number), signed in self.decisions.items():
             index.setdefault(model, {})[number] = digest_bytes(signed)
@@ -327,6 +380,7 @@ class Deployment:
             "trust": self.trust.digest,
             "revoked": (),
             "decisions": index,
+            "inclusions": digest_bytes(self.shown()),
             "webhooks": {
                 "bounds-audit": {
                     "url": HOOK,
@@ -352,6 +406,7 @@ class Deployment:
             terms,
             chain=self.chain,
             envelopes=envelopes,
+            inclusions=self.shown,
             key=signing_key(PUBLISHER, role=PUBLISHER),
             now=datetime.now(UTC),
             validity=timedelta(days=1),
@@ -427,18 +482,52 @@ class Deployment:
                 }
         finally:
             engine.dispose()
-        folder = self.folder / "artifacts" / good.path
-        facts["files"] = {
-            path.relative_to(folder).as_posix(): digest_bytes(path.read_bytes())
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
+        facts["files"] = {name: digest_bytes(data) for name, data in self.files_at(good.path).items()}
         return facts
+
+    @property
+    def destination(self) -> str:
+        """Where the server's artifact routes lead."""
+        return f"s3://{BUCKET}/{PREFIX}" if self.objects else str(self.folder / "artifacts")
+
+    @cached_property
+    def s3(self) -> Any:
+        """A client of the object store, past the server; half a second to make."""
+        return self.objects.client()
+
+    def files_at(self, path: str) -> dict[str, bytes]:
+        """The files below what the artifact routes call so, read past the server."""
+        if self.objects:
+            below = f"{PREFIX}/{path}/"
+            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=below)
+            keys = [row["Key"] for page in pages for row in page.get("Contents", ())]
+            return {key.removeprefix(below): self.read(key.removeprefix(f"{PREFIX}/")) for key in keys}
+        folder = self.folder / "artifacts" / path
+        found = [one for one in sorted(folder.rglob("*")) if one.is_file()]
+        return {one.relative_to(folder).as_posix(): one.read_bytes() for one in found}
+
+    def read(self, path: str) -> bytes:
+        """A file as it lies in the store."""
+        if self.objects:
+            return self.s3.get_object(Bucket=BUCKET, Key=f"{PREFIX}/{path}")["Body"].read()
+        return (self.folder / "artifacts" / path).read_bytes()
+
+    def write(self, path: str, data: bytes) -> None:
+        """Change a file past the server, as the store's operator can."""
+        if self.objects:
+            self.s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{path}", Body=data)
+        else:
+            (self.folder / "artifacts" / path).write_bytes(data)
 
     def champion(self) -> str | None:
         """Which version carries the alias."""
         held = {str(alias): str(version) for alias, version in self.state()["aliases"]}
         return held.get(ALIAS)
+
+
+def served_path(uri: str) -> str:
+    """The path below the artifact routes of what MLflow calls so."""
+    return uri.removeprefix("mlflow-artifacts:/").removeprefix(f"s3://{BUCKET}/{PREFIX}/").lstrip("/")
 
 
 def _named(words: dict[str, Any], question: str) -> dict[str, Any]:

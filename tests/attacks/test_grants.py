@@ -72,11 +72,13 @@ def decide(platform, version, verdict, *, days=30):
     ledger.record_decision(platform.db, row)
 
 
-def granted(floor):
+def granted(floor, workspace="default"):
     engine = sa.create_engine(floor.owner_database)
     with engine.connect() as connection:
-        rows = connection.execute(sa.text("SELECT model, alias, version, expires FROM bounds_gate.grants"))
-        found = {tuple(row[:3]): row[3] for row in rows}
+        rows = connection.execute(
+            sa.text("SELECT model, alias, version, expires, workspace FROM bounds_gate.grants")
+        )
+        found = {tuple(row[:3]): row[3] for row in rows if row[4] == workspace}
     engine.dispose()
     return found
 

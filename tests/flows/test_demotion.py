@@ -343,8 +343,13 @@ def test_a_decision_that_the_log_does_not_hold_loads_nothing(platform, model):
     registry.set_alias(model, "champion", "2")
     uri = f"models:/{model}@champion"
     with platform.db.write() as connection:
-        connection.execute(text("UPDATE log_entries SET kind = 'key' WHERE kind = 'decision'"))
-    with pytest.raises(RefusedError, match="not in the log"), verified(uri, **asked(platform)):
+        connection.execute(
+            text(
+                """UPDATE log_entries SET entry = replace(entry, '"kind":"decision"', '"kind":"key"')
+                WHERE position = (SELECT max(position) FROM log_entries WHERE kind = 'decision')"""
+            )
+        )
+    with pytest.raises(RefusedError, match="not show the decision"), verified(uri, **asked(platform)):
         pass
 
 

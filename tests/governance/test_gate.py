@@ -12,13 +12,19 @@ from hypothesis import strategies as st
 
 from governance.digest import digest, digest_bytes
 from governance.gate import PUBLISHER, Seen, Terms, judge_alias, open_terms, publisher_trust, standing_terms
+from governance.log.inclusion import open_inclusions
+from governance.log.note import Checkpoint
 from governance.provenance import EnvelopeError
 from infra.signing import sign
 from tests.support.decisions import ARTIFACT, NOW, POLICIES, TRUST, envelope, signing_key
+from tests.support.memory_log import MemoryLog
 
 KEY = signing_key(PUBLISHER, role=PUBLISHER)
 BELIEVED = publisher_trust(KEY.public_key)
 SIGNED = envelope()
+LOG = MemoryLog()
+INCLUSIONS = LOG.inclusions({digest_bytes(SIGNED): LOG.decide(SIGNED)})
+SHOWN = open_inclusions(INCLUSIONS, log=LOG.verifier)
 
 
 def terms(**changes):
@@ -32,6 +38,7 @@ def terms(**changes):
         trust=digest("trust"),
         revoked=(),
         decisions={"chat": {"3": digest_bytes(SIGNED)}},
+        inclusions=digest_bytes(INCLUSIONS),
         webhooks={},
         review=None,
         issued=NOW - timedelta(hours=1),
@@ -44,6 +51,7 @@ def asked(**changes):
     base = {
         "envelope": SIGNED,
         "trust": TRUST,
+        "inclusions": SHOWN,
         "model": "chat",
         "version": "3",
         "alias": "champion",
@@ -72,6 +80,7 @@ def test_a_passing_version_may_carry_the_alias_in_any_case():
         ({}, {"artifact": digest("other files")}, "not those that were audited"),
         ({"policies": ({**POLICIES[0], "digest": digest("other")},)}, {}, "not in force in that wording"),
         ({}, {"now": NOW + timedelta(days=60)}, "the decision expired"),
+        ({}, {"inclusions": replace(SHOWN, proofs={})}, "nothing shows that the decision is in the log"),
     ],
 )
 def test_a_version_is_refused_with_the_reason(changed, question, said):
@@ -84,8 +93,8 @@ def test_what_is_not_protected_is_nobodys_business():
     assert judge_alias(terms(models=("CH*",)), **asked(envelope=None)) != ()
 
 
-def stands(found, *, seen=Seen(), now=NOW):  # noqa: B008 - a frozen value
-    return standing_terms(found, sign(found.statement(), KEY), seen=seen, now=now)
+def stands(found, *, log=SHOWN.checkpoint, seen=Seen(), now=NOW):  # noqa: B008 - a frozen value
+    return standing_terms(found, sign(found.statement(), KEY), log=log, seen=seen, now=now)
 
 
 def test_what_is_remembered_only_grows():
@@ -95,6 +104,25 @@ def test_what_is_remembered_only_grows():
     assert "older terms were put back" in stands(terms(sequence=6), seen=seen)[1][0]
     assert "two different terms" in stands(terms(review="http://x"), seen=seen)[1][0]
     assert stands(terms(sequence=6), seen=seen)[0] == seen
+
+
+def test_the_log_that_was_seen_is_not_set_back_or_forked():
+    def point(size, what, origin="log"):
+        return Checkpoint(origin=origin, size=size, root=bytes.fromhex(digest(what).removeprefix("sha256:")))
+
+    seen, _ = stands(terms(), log=point(9, "nine"))
+    assert seen.log == point(9, "nine")
+    assert stands(terms(sequence=8), log=point(10, "ten"), seen=seen)[1] == ()
+    assert "an older checkpoint" in stands(terms(sequence=8), log=point(8, "eight"), seen=seen)[1][0]
+    assert "forked" in stands(terms(sequence=8), log=point(9, "other"), seen=seen)[1][0]
+    assert stands(terms(sequence=8), log=point(8, "eight"), seen=seen)[0] == seen
+    # The trust named another log, by its keepers' signatures.
+    assert stands(terms(sequence=8), log=point(1, "one", origin="new"), seen=seen)[1] == ()
+
+
+def test_what_a_publication_says_does_not_depend_on_how_far_the_log_had_grown():
+    assert terms().content == terms(inclusions=digest("later"), sequence=8).content
+    assert terms().content != terms(demonstration=True).content
 
 
 def test_a_clock_that_went_back_is_seen():
@@ -128,6 +156,8 @@ def test_terms_that_ended_shut_the_gate():
         ("revoked", [1]),
         ("review", ""),
         ("approvals", [{"roles": [], "threshold": 1}]),
+        ("inclusions", ""),
+        ("inclusions", None),
         ("more", 1),
     ],
 )
