@@ -1,53 +1,37 @@
 """Live conversations in the database: what was said is there before anything is done with it.
 
-A message is committed before a model is asked, each answer as it comes, and the presentation (item, order, policy,
-consent) before the person sees the answers; a process killed between any two of these leaves a conversation that
-goes on. A judgement is one transaction: the portal's row that ``collect`` reads, and the turn's winner. All words
-are sealed under the person's key until a turn is an item; whose words an item holds stands in ``item_authors``.
+A message is committed before a model is asked, each answer as it comes (:mod:`infra.live_messages`), and the
+presentation (item, order, policy, consent) before the person sees the answers; a process killed between any two of
+these leaves a conversation that goes on. A judgement is one transaction: the portal's row that ``collect`` reads, and
+the turn's winner. All words are sealed under the person's key until a turn is an item; whose words an item holds
+stands in ``item_authors``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from annotation.enrolment import Enrolled, Submitted
 from annotation.labelling import check_answer
-from annotation.live import (
-    ORIGIN,
-    PURPOSE,
-    Campaign,
-    Conversation,
-    LiveState,
-    Reply,
-    Said,
-    Turn,
-    check_message,
-    live_item,
-    names_in,
-    winner,
-)
+from annotation.live import ORIGIN, Conversation, LiveState, live_item, winner
 from annotation.presentations import FIRST_PORTAL_SLOT, least_used_order
 from governance.digest import digest, digest_bytes
 from infra.catalogue import ImportRecord
-from infra.consents import state_in
-from infra.database import Database
-from infra.live_campaigns import opened
-from infra.person_keys import PersonKeys
+from infra.live_messages import LEASE, Messages
+from infra.live_state import of_person
 from infra.reservations import is_serving, portal_presentation
 from infra.tables import (
     IMPORTS,
     ITEM_AUTHORS,
     ITEM_REPORTS,
     ITEMS,
-    LIVE_CAMPAIGNS,
     LIVE_CONVERSATIONS,
-    LIVE_REPLIES,
     LIVE_TURNS,
     PORTAL_JUDGEMENTS,
     PRESENTATIONS,
@@ -56,53 +40,9 @@ from infra.tables import (
 
 __all__ = ["LEASE", "Conversations"]
 
-LEASE: Final = timedelta(seconds=15)
-"""How long answers are waited for without a sign of life of whoever asks the models."""
-_LONGEST_WRITING: Final = 900.0
 
-
-class Conversations:
-    """The conversations of one site.
-
-    Args:
-        db: The platform's database.
-        keys: The keys of the site's people.
-        site: The site.
-        policy: The digest of the effective policy at an instant.
-    """
-
-    def __init__(
-        self, db: Database, keys: PersonKeys, site: str, *, policy: Callable[[datetime], str | None]
-    ) -> None:
-        self._db = db
-        self._keys = keys
-        self._site = site
-        self._policy = policy
-
-    def mine(self, person: Enrolled) -> list[str]:
-        """The person's conversations, oldest first."""
-        order = (LIVE_CONVERSATIONS.c.started_at, LIVE_CONVERSATIONS.c.conversation)
-        query = select(LIVE_CONVERSATIONS.c.conversation).where(_of(LIVE_CONVERSATIONS, person))
-        with self._db.read() as connection:
-            return list(connection.execute(query.order_by(*order)).scalars())
-
-    def current(self, person: Enrolled) -> str | None:
-        """The one that goes on."""
-        here = _of(LIVE_CONVERSATIONS, person) & LIVE_CONVERSATIONS.c.ended_at.is_(None)
-        with self._db.read() as connection:
-            return connection.execute(
-                select(LIVE_CONVERSATIONS.c.conversation).where(here)
-            ).scalar_one_or_none()
-
-    def left(self, person: Enrolled) -> int:
-        """How many more the person may begin in the campaign that is open; 0 where none is."""
-        found = opened(self._db, self._site)
-        if found is None:
-            return 0
-        here = _of(LIVE_CONVERSATIONS, person) & (LIVE_CONVERSATIONS.c.campaign == found.id)
-        with self._db.read() as connection:
-            begun = connection.execute(select(func.count()).select_from(LIVE_CONVERSATIONS).where(here))
-            return max(found.campaign.conversations - int(begun.scalar_one()), 0)
+class Conversations(Messages):
+    """The conversations of one site: read, answered, judged and ended."""
 
     def read(self, person: Enrolled, conversation: str, now: datetime) -> Conversation | None:
         """A conversation of the person; None if it is none of theirs.
@@ -116,173 +56,12 @@ class Conversations:
             return found
         return self._read(person, conversation, now)
 
-    def say(
-        self,
-        person: Enrolled,
-        conversation: str,
-        number: int,
-        text: str,
-        seconds: float | None,
-        now: datetime,
-    ) -> Said:
-        """Keep a message: the first one begins the conversation, the same again is no error.
-
-        Outcomes: ``stored``, ``before`` (there is a message already), ``no_consent``, ``none_left``, ``unknown``.
-
-        Raises:
-            RecordError: Nothing was written, or too much.
-            PersonKeyDestroyedError: The person was erased.
-        """
-        message = check_message(text)
-        sealed = self._keys.encrypt(person.annotator, message.encode())
-        open_now = opened(self._db, self._site)
+    def show(self, person: Enrolled, conversation: str, number: int, now: datetime) -> None:
+        """The person sees the answers now; the first time counts."""
+        here = of_person(LIVE_TURNS, person) & (LIVE_TURNS.c.conversation == conversation)
+        here &= (LIVE_TURNS.c.number == number) & LIVE_TURNS.c.presented_at.is_(None)
         with self._db.write() as connection:
-            self._db.lock(connection, "live", self._site, person.annotator)
-            if self._consent(connection, person) is None:
-                return Said(conversation=None, outcome="no_consent")
-            row = self._row(connection, person, conversation)
-            if row is None:
-                here = _of(LIVE_CONVERSATIONS, person)
-                going = connection.execute(
-                    select(LIVE_CONVERSATIONS.c.conversation).where(
-                        here, LIVE_CONVERSATIONS.c.ended_at.is_(None)
-                    )
-                ).scalar_one_or_none()
-                if going is not None:
-                    return Said(conversation=going, outcome="before")
-                if number != 1 or open_now is None:
-                    return Said(conversation=None, outcome="none_left")
-                begun = select(func.count()).where(here, LIVE_CONVERSATIONS.c.campaign == open_now.id)
-                if connection.execute(begun).scalar_one() >= open_now.campaign.conversations:
-                    return Said(conversation=None, outcome="none_left")
-                values = {
-                    "conversation": conversation,
-                    "site": self._site,
-                    "annotator": person.annotator,
-                    "campaign": open_now.id,
-                    "started_at": now,
-                }
-                taken = select(LIVE_CONVERSATIONS.c.site).where(
-                    LIVE_CONVERSATIONS.c.conversation == conversation
-                )
-                if connection.execute(taken).one_or_none() is not None:
-                    return Said(conversation=None, outcome="unknown")
-                connection.execute(insert(LIVE_CONVERSATIONS).values(**values))
-                row = self._row(connection, person, conversation)
-            return self._keep(connection, person, row, number, sealed, seconds, now)
-
-    def _keep(
-        self,
-        connection: Connection,
-        person: Enrolled,
-        row: Any,
-        number: int,
-        sealed: bytes,
-        seconds: float | None,
-        now: datetime,
-    ) -> Said:
-        name = row.conversation
-        turns = connection.execute(
-            select(LIVE_TURNS.c.number, LIVE_TURNS.c.winner, LIVE_TURNS.c.repeated)
-            .where(LIVE_TURNS.c.conversation == name)
-            .order_by(LIVE_TURNS.c.number)
-        ).all()
-        again = bool(turns) and turns[-1].number == number and bool(turns[-1].repeated)
-        follows = number == len(turns) + 1 and (not turns or turns[-1].winner is not None)
-        if row.ended_at is not None or not (again or follows):
-            return Said(conversation=name, outcome="before")
-        if again:
-            here = (LIVE_REPLIES.c.conversation == name) & (LIVE_REPLIES.c.number == number)
-            connection.execute(delete(LIVE_REPLIES).where(here))
-        self._db.upsert(
-            connection,
-            LIVE_TURNS,
-            {
-                "conversation": name,
-                "number": number,
-                "site": self._site,
-                "annotator": person.annotator,
-                "sealed": sealed,
-                "writing_ms": int(1000 * min(max(seconds or 0.0, 0.0), _LONGEST_WRITING)),
-                "said_at": now,
-                "asking_until": None,
-                "reduced": 0,
-                "repeated": 0,
-            },
-        )
-        return Said(conversation=name, outcome="stored")
-
-    def claim(self, person: Enrolled, conversation: str, now: datetime) -> Conversation | None:
-        """Take it on oneself to ask the models; None if somebody does already, or there is nothing to ask.
-
-        What could not be had before is forgotten, and will be asked again.
-        """
-        found = self._read(person, conversation, now)
-        if found is None or found.state != LiveState.STUCK or found.is_complete:
-            return None
-        number = found.turns[-1].number
-        here = (LIVE_TURNS.c.conversation == conversation) & (LIVE_TURNS.c.number == number)
-        free = LIVE_TURNS.c.asking_until.is_(None) | (LIVE_TURNS.c.asking_until <= now)
-        with self._db.write() as connection:
-            if self._consent(connection, person) is None:
-                return None
-            mine = update(LIVE_TURNS).where(here, free).values(asking_until=now + LEASE)
-            if connection.execute(mine).rowcount != 1:
-                return None
-            failed = (LIVE_REPLIES.c.conversation == conversation) & (LIVE_REPLIES.c.number == number)
-            connection.execute(delete(LIVE_REPLIES).where(failed, LIVE_REPLIES.c.error.is_not(None)))
-        return self._read(person, conversation, now)
-
-    def renew(self, conversation: str, number: int, until: datetime | None) -> None:
-        """The models are still being asked; None: no longer."""
-        here = (LIVE_TURNS.c.conversation == conversation) & (LIVE_TURNS.c.number == number)
-        with self._db.write() as connection:
-            connection.execute(update(LIVE_TURNS).where(here).values(asking_until=until))
-
-    def keep_reply(
-        self,
-        person: Enrolled,
-        campaign: Campaign,
-        conversation: str,
-        number: int,
-        reply: Reply,
-        *,
-        now: datetime,
-    ) -> bool:
-        """Keep what a model said, unless the person does not agree any more, or has left; whether it was kept.
-
-        Raises:
-            PersonKeyDestroyedError: The person was erased.
-        """
-        text = reply.text
-        row = {
-            "conversation": conversation,
-            "number": number,
-            "place": reply.place,
-            "site": self._site,
-            "annotator": person.annotator,
-            "model": reply.model,
-            "sealed": None if text is None else self._keys.encrypt(person.annotator, text.encode()),
-            "error": reply.error,
-            "named": [] if text is None else list(names_in(text, campaign)),
-            "at": now,
-        }
-        with self._db.write() as connection:
-            found = self._row(connection, person, conversation)
-            if found is None or found.ended_at is not None or self._consent(connection, person) is None:
-                return False
-            self._db.insert_new(connection, LIVE_REPLIES, [row])
-        return True
-
-    def go_on(self, person: Enrolled, conversation: str, now: datetime) -> bool:
-        """Go on with the answers that came, if there are two; whether there are."""
-        found = self._read(person, conversation, now)
-        if found is None or found.state != LiveState.STUCK or len(found.turns[-1].texts) < 2:
-            return False
-        here = (LIVE_TURNS.c.conversation == conversation) & (LIVE_TURNS.c.number == found.turns[-1].number)
-        with self._db.write() as connection:
-            connection.execute(update(LIVE_TURNS).where(here).values(reduced=1))
-        return True
+            connection.execute(update(LIVE_TURNS).where(here).values(presented_at=now))
 
     def judge(
         self,
@@ -380,13 +159,6 @@ class Conversations:
             self._end(connection, conversation, now)
         return True
 
-    def show(self, person: Enrolled, conversation: str, number: int, now: datetime) -> None:
-        """The person sees the answers now; the first time counts."""
-        here = _of(LIVE_TURNS, person) & (LIVE_TURNS.c.conversation == conversation)
-        here &= (LIVE_TURNS.c.number == number) & LIVE_TURNS.c.presented_at.is_(None)
-        with self._db.write() as connection:
-            connection.execute(update(LIVE_TURNS).where(here).values(presented_at=now))
-
     def _present(self, person: Enrolled, found: Conversation, now: datetime) -> bool:
         """Write item, author and presentation of the last turn, once; whether anything changed."""
         policy = self._policy(now)
@@ -399,7 +171,7 @@ class Conversations:
             if consent is None:
                 return False
             met = select(RESERVATIONS.c.presentation).where(
-                _of(RESERVATIONS, person), RESERVATIONS.c.item == item["item"]
+                of_person(RESERVATIONS, person), RESERVATIONS.c.item == item["item"]
             )
             if connection.execute(met).one_or_none() is not None:
                 # One person meets one item once: the very same answers are not asked about again.
@@ -486,79 +258,3 @@ class Conversations:
             .where(here, LIVE_CONVERSATIONS.c.ended_at.is_(None))
             .values(ended_at=now)
         )
-
-    def _consent(self, connection: Connection, person: Enrolled) -> str | None:
-        """The consent under which the person's words may go to models now."""
-        consent = is_serving(connection, self._site, person.annotator)
-        state = state_in(connection, self._site, person.annotator)
-        return consent if state is not None and state.is_live(PURPOSE) else None
-
-    def _row(self, connection: Connection, person: Enrolled, conversation: str) -> Any:
-        here = _of(LIVE_CONVERSATIONS, person) & (LIVE_CONVERSATIONS.c.conversation == conversation)
-        return connection.execute(select(LIVE_CONVERSATIONS).where(here)).one_or_none()
-
-    def _read(self, person: Enrolled, conversation: str, now: datetime) -> Conversation | None:
-        with self._db.read() as connection:
-            row = self._row(connection, person, conversation)
-            if row is None:
-                return None
-            document = connection.execute(
-                select(LIVE_CAMPAIGNS.c.document).where(LIVE_CAMPAIGNS.c.campaign == row.campaign)
-            ).scalar_one()
-            turns = connection.execute(
-                select(LIVE_TURNS, PORTAL_JUDGEMENTS.c.sealed.label("judged"))
-                .outerjoin(
-                    PORTAL_JUDGEMENTS,
-                    (PORTAL_JUDGEMENTS.c.presentation == LIVE_TURNS.c.presentation)
-                    & (PORTAL_JUDGEMENTS.c.annotator == LIVE_TURNS.c.annotator),
-                )
-                .where(LIVE_TURNS.c.conversation == conversation)
-                .order_by(LIVE_TURNS.c.number)
-            ).all()
-            replies = connection.execute(
-                select(LIVE_REPLIES)
-                .where(LIVE_REPLIES.c.conversation == conversation)
-                .order_by(LIVE_REPLIES.c.number, LIVE_REPLIES.c.place)
-            ).all()
-        return Conversation(
-            conversation=conversation,
-            campaign=Campaign.from_json(document),
-            is_open=row.ended_at is None,
-            started_at=row.started_at,
-            turns=tuple(
-                self._turn(person, turn, [one for one in replies if one.number == turn.number], now)
-                for turn in turns
-            ),
-        )
-
-    def _turn(self, person: Enrolled, row: Any, replies: Sequence[Any], now: datetime) -> Turn:
-        def opened_text(sealed: bytes) -> str:
-            return self._keys.decrypt(person.annotator, sealed).decode()
-
-        return Turn(
-            number=row.number,
-            message=opened_text(row.sealed),
-            said_at=row.said_at,
-            replies=tuple(
-                Reply(
-                    place=one.place,
-                    model=one.model,
-                    text=None if one.sealed is None else opened_text(one.sealed),
-                    error=one.error,
-                    named=tuple(one.named),
-                )
-                for one in replies
-            ),
-            is_asking=row.asking_until is not None and row.asking_until > now,
-            is_reduced=bool(row.reduced),
-            is_repeated=bool(row.repeated),
-            presentation=row.presentation,
-            presented_at=row.presented_at,
-            shown=tuple(row.places or ()),
-            winner=row.winner,
-            answer=None if row.judged is None else json.loads(opened_text(row.judged))["answer"],
-        )
-
-
-def _of(table: Any, person: Enrolled) -> Any:
-    return (table.c.site == person.site) & (table.c.annotator == person.annotator)
