@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from infra.database import Database
 from infra.tables import METADATA
@@ -13,7 +13,8 @@ from tests.support.postgres import is_installed, postgres_server
 NUMBERS = itertools.count()
 
 
-@pytest.fixture(scope="module")
+# One server for all: starting one takes seconds, and every test empties its tables or makes a database of its own.
+@pytest.fixture(scope="session")
 def postgres_address():
     if not is_installed():
         pytest.skip("PostgreSQL 15 is not installed")
@@ -31,7 +32,7 @@ def new_database(address):
     return f"{address}/{name}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _postgres_database(postgres_address):
     address = new_database(postgres_address)
     with Database(address, now=NOW) as database:
@@ -64,3 +65,13 @@ def empty_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'empty.db'}"
     return new_database(request.getfixturevalue("postgres_address"))
+
+
+def everything(url):
+    """Every value of every table."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        for name in inspect(connection).get_table_names():
+            for row in connection.execute(text(f'SELECT * FROM "{name}"')):
+                yield from map(str, row)
+    engine.dispose()

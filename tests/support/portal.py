@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import threading
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from infra.consents import decide, record_version
 from infra.database import Database
 from infra.enrolment import enrol, invite
 from infra.person_keys import PersonKeys, open_person_keys
+from infra.portal_judgements import show, submit
 from infra.reservations import PlainAssigner, add_portal_items
 from infra.settings import Settings, SiteSettings
 from infra.web.app import create_app
@@ -71,6 +73,30 @@ def keys_at(home):
 
 def keys(folder):
     return PersonKeys(folder / "person-keys", b"secret of the site")
+
+
+def judge(db, keys, who, presentation, *, answer=None, now=NOW + timedelta(minutes=5), seconds=4.0):
+    show(db, who, presentation, now=NOW)
+    return submit(db, keys, who, presentation, answer or {"choice": "first_better"}, seconds=seconds, now=now)
+
+
+def together(act, count):
+    """Run ``act(0..count-1)`` at the same time; what they raised."""
+    barrier, raised = threading.Barrier(count), []
+
+    def run(number):
+        barrier.wait()
+        try:
+            act(number)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            raised.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
 
 
 class Clock:
