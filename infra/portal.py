@@ -140,13 +140,10 @@ class SqlPortal:
         seconds: float | None,
         now: datetime,
     ) -> Submitted:
-        """Store a judgement, once; then tell the assigner, which may also find out by itself."""
-        outcome = portal_judgements.submit(
+        """Store a judgement, once; its reservation is done in the same transaction, so no assigner need be told."""
+        return portal_judgements.submit(
             self._db, self._keys_of(person), person, presentation, answer, seconds=seconds, now=now
         )
-        if outcome is Submitted.STORED:
-            self._assigner(person.site).complete(presentation, now)
-        return outcome
 
     def leave(
         self, person: Enrolled, presentation: str, kind: str, reason: str | None, now: datetime
