@@ -96,10 +96,13 @@ def erase_batches(
 @task(name="erase in MLflow", task_run_name="erase-in-mlflow", cache_policy=NO_CACHE, **OUTSIDE)
 def erase_tracking(platform: Platform, request: WithdrawalRequest, found: Found) -> None:
     """Artifacts that may quote the person go; releases and model versions are flagged."""
-    from infra.tracking_erasure import erase_artifacts, flag_models, flag_releases
+    from infra.tracking_erasure import erase_artifacts, erase_versions, flag_models, flag_releases
 
     url = platform.mlflow_url
     erase_artifacts(url, found.runs, request.request)
+    if platform.settings.store == "s3":
+        versions = erase_versions(url, found.runs, platform.store)
+        _note(platform, request, "object store", {"artifacts of MLflow, all versions": versions})
     flag_releases(url, found.releases, request.request)
     flag_models(platform.registry(), found.models, request.request)
     _note(platform, request, "MLflow", {"validation runs emptied of artifacts": len(found.runs)}, total=True)

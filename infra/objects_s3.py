@@ -173,6 +173,13 @@ class S3Store:
         for key in list(self._keys(f"{self._base}{tree}/", versions=True)):
             self._erase(key)
 
+    def erase_below(self, folder: str) -> int:
+        """Erase whatever lies below a folder beside the objects, with all versions; how many keys. For MLflow's files."""
+        keys = list(self._keys(f"{self._base}{check_prefix(folder)}/", versions=True))
+        for key in keys:
+            self._erase(key)
+        return len(keys)
+
     def uri(self, prefix: str, digest: str) -> str:
         """``s3://`` address of the tree's folder, or of the blob."""
         tree = tree_key(prefix, digest)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 import mlflow
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from annotation.ports import ObjectStore
 from infra.registry import Registry
 from infra.tracking import BATCHES, RELEASES, outside
 
@@ -16,6 +18,7 @@ __all__ = [
     "WITHDRAWN_TAG",
     "batch_runs",
     "erase_artifacts",
+    "erase_versions",
     "flag_models",
     "flag_releases",
     "models_of",
@@ -42,6 +45,26 @@ def erase_artifacts(url: str, runs: Iterable[str], request: str) -> int:
                 repository.delete_artifacts()
                 gone += 1
             client.set_tag(run_id, ERASED_TAG, request)
+    return gone
+
+
+def erase_versions(url: str, runs: Iterable[str], store: ObjectStore) -> int:
+    """Erase what deleting left of the runs' artifacts in the platform's bucket: versions and markers; how many keys.
+
+    The embedded MLflow keeps its artifacts there, below ``mlflow``. Deleting through MLflow hides a file of a
+    versioned bucket and removes nothing.
+    """
+    from infra.objects_s3 import S3Store
+
+    if not isinstance(store, S3Store):
+        return 0
+    gone = 0
+    with outside(url):
+        client = mlflow.MlflowClient(tracking_uri=url)
+        for run_id in runs:
+            place = urlsplit(client.get_run(run_id).info.artifact_uri)
+            if place.scheme == "mlflow-artifacts":
+                gone += store.erase_below(f"mlflow/{place.path.strip('/')}")
     return gone
 
 

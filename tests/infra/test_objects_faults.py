@@ -306,6 +306,25 @@ class TestServer:
 
 
 @pytest.mark.servers
+def test_what_lies_below_a_folder_beside_the_objects_is_erased_with_all_versions() -> None:
+    with moto_server() as server:
+        store, s3 = server.store("beside"), server.client()
+        s3.put_bucket_versioning(Bucket="beside", VersioningConfiguration={"Status": "Enabled"})
+        for key in (
+            "mlflow/1/run/artifacts/a/b.txt",
+            "mlflow/1/run/artifacts/c.txt",
+            "mlflow/1/running/c.txt",
+        ):
+            for body in (b"first", b"second"):
+                s3.put_object(Bucket="beside", Key=f"objects/{key}", Body=body)
+        s3.delete_object(Bucket="beside", Key="objects/mlflow/1/run/artifacts/c.txt")
+        assert store.erase_below("mlflow/1/run/artifacts") == 2
+        assert store.erase_below("mlflow/1/run/artifacts") == 0
+        left = s3.list_object_versions(Bucket="beside")
+        assert {entry["Key"] for entry in left["Versions"]} == {"objects/mlflow/1/running/c.txt"}
+        assert "DeleteMarkers" not in left
+
+
 def test_delete_leaves_no_version() -> None:
     with moto_server() as server:
         store, s3 = server.store("versions"), server.client()
