@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
 
 from annotation.records import Outcome
 
-__all__ = ["DISTRIBUTIONS", "Distributions", "distance", "distributions"]
+__all__ = ["DISTRIBUTIONS", "Distributions", "distance", "distributions", "merge_distributions"]
 
 Distributions = Mapping[str, Mapping[str, int]]
 DISTRIBUTIONS: Final = ("outcome", "position", "language", "topic")
@@ -46,6 +47,17 @@ def distributions(accepted: pl.DataFrame, items: pl.DataFrame) -> dict[str, dict
 def _counts(values: pl.Series) -> dict[str, int]:
     counted = values.fill_null("(none)").value_counts().sort(values.name)
     return {str(value): int(many) for value, many in counted.iter_rows()}
+
+
+def merge_distributions(parts: Sequence[Distributions]) -> dict[str, dict[str, int]]:
+    """The counts of all parts together, in the order of the values."""
+    merged: dict[str, dict[str, int]] = {}
+    for name in DISTRIBUTIONS:
+        counts: Counter[str] = Counter()
+        for part in parts:
+            counts.update(part[name])
+        merged[name] = dict(sorted(counts.items()))
+    return merged
 
 
 def distance(one: Mapping[str, int], other: Mapping[str, int]) -> float | None:

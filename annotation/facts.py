@@ -22,7 +22,18 @@ from annotation.screening import named_models, personal_data, prefilter
 from annotation.staging import as_table
 from governance.errors import RecordError
 
-__all__ = ["CONSENTS", "GOLD", "PRESENTATIONS", "Surroundings", "facts", "screens"]
+__all__ = [
+    "CONSENTS",
+    "GOLD",
+    "PRESENTATIONS",
+    "Surroundings",
+    "facts",
+    "is_person_fact",
+    "known_once",
+    "person_facts",
+    "screens",
+    "shaped",
+]
 
 PRESENTATIONS: Final = pa.schema(
     [
@@ -80,21 +91,26 @@ class Surroundings:
             RecordError: A table lacks a column, or two rows give the same id different contents.
         """
         return cls(
-            items=_once(_shaped(items, ITEMS, "items"), "item", "digest"),
-            presentations=_once(
-                _shaped(presentations, PRESENTATIONS, "presentations"),
+            items=known_once(shaped(items, ITEMS, "items"), "item", "digest"),
+            presentations=known_once(
+                shaped(presentations, PRESENTATIONS, "presentations"),
                 "presentation",
                 "item",
                 "shown",
                 "consent",
             ),
-            profiles=_shaped(profiles, PROFILES, "profiles").sort(PROFILES.names),
-            consents=_shaped(consents, CONSENTS, "consents").unique().sort(CONSENTS.names),
-            gold=_once(_shaped(gold, GOLD, "gold"), "item", "outcome", "preferred"),
+            profiles=shaped(profiles, PROFILES, "profiles").sort(PROFILES.names),
+            consents=shaped(consents, CONSENTS, "consents").unique().sort(CONSENTS.names),
+            gold=known_once(shaped(gold, GOLD, "gold"), "item", "outcome", "preferred"),
         )
 
 
-def _shaped(table: pa.Table | pl.DataFrame | None, schema: pa.Schema, name: str) -> pl.DataFrame:
+def shaped(table: pa.Table | pl.DataFrame | None, schema: pa.Schema, name: str) -> pl.DataFrame:
+    """A table the rows refer to as a frame of ``schema``; None is an empty one.
+
+    Raises:
+        RecordError: It lacks a column, or a column has another type.
+    """
     given = schema.empty_table() if table is None else as_table(table)
     for column in schema.names:
         if column not in given.column_names and column == "consent" and name == "presentations":
@@ -110,7 +126,7 @@ def _shaped(table: pa.Table | pl.DataFrame | None, schema: pa.Schema, name: str)
     return frame
 
 
-def _once(frame: pl.DataFrame, key: str, *content: str) -> pl.DataFrame:
+def known_once(frame: pl.DataFrame, key: str, *content: str) -> pl.DataFrame:
     """Each key once: repeated rows of equal content count once, of different content are an error."""
     if frame.get_column(key).is_duplicated().any():
         distinct = frame.select(key, *content).unique()
@@ -124,7 +140,12 @@ def _once(frame: pl.DataFrame, key: str, *content: str) -> pl.DataFrame:
 
 
 def screens(
-    staged: pl.DataFrame, items: pl.DataFrame, columns: Collection[str], *, probes: Sequence[str] = ()
+    staged: pl.DataFrame,
+    items: pl.DataFrame,
+    columns: Collection[str],
+    *,
+    probes: Sequence[str] = (),
+    known: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """``staged`` with what the screens of free text found; see :mod:`annotation.screening`.
 
@@ -137,12 +158,16 @@ def screens(
         items: Their items.
         columns: Names of the columns that checks test.
         probes: Prompts of the audit's probes.
+        known: ``item`` and those facts of items that were found with a view to further items, and are not
+            computed here.
     """
+    elsewhere = set() if known is None else set(known.columns)
     kinds = {name.removeprefix("personal_data_") for name in columns if name.startswith("personal_data_")}
     found = _screened_texts(staged, kinds)
-    known = item_facts(items, columns, probes=probes)
-    if known.width > 1:
-        staged = staged.join(known, on="item", how="left", maintain_order="left")
+    computed = item_facts(items, set(columns) - elsewhere, probes=probes)
+    for about in (computed, known):
+        if about is not None and about.width > 1:
+            staged = staged.join(about, on="item", how="left", maintain_order="left")
     return (
         staged.join(found, on="rationale", how="left", maintain_order="left")
         .join(_self_naming_items(items), on="item", how="left", maintain_order="left")
@@ -232,7 +257,7 @@ def facts(screened: pl.DataFrame, around: Surroundings, columns: Collection[str]
         .select("item", candidate=pl.col("candidate").struct.field("candidate"))
         .with_columns(rank=pl.int_range(pl.len()).over("item"))
     )
-    frame = screened.with_row_index(_KEY).join(
+    frame = person_facts(screened.with_row_index(_KEY), around.gold, columns).join(
         around.items.select("item", "language", _digest="digest"),
         on="item",
         how="left",
@@ -258,14 +283,33 @@ def facts(screened: pl.DataFrame, around: Surroundings, columns: Collection[str]
         frame = reading_rate(frame)
     if "first_given" in columns:
         frame = _first_given(frame)
-    if "streak" in columns:
-        frame = _streaks(frame)
     for name in sorted(columns):
         if name.startswith("consent_live_"):
             frame = _consent(frame, around.consents, name)
-        if name.startswith("gold_share_"):
-            frame = gold_share(frame, around.gold, name)
     return frame.select(pl.exclude("^_.*$"))
+
+
+def is_person_fact(column: str) -> bool:
+    """Whether a column follows from all rows of a person, see :func:`person_facts`."""
+    return column == "streak" or column.startswith("gold_share_")
+
+
+def person_facts(frame: pl.DataFrame, gold: pl.DataFrame, columns: Collection[str]) -> pl.DataFrame:
+    """``frame`` with those of ``columns`` that follow from everything a person said, whatever the item.
+
+    Args:
+        frame: Rows with ``_row``, ``site``, ``annotator``, ``item``, ``kind``, ``shown``, ``outcome``,
+            ``preferred``, ``scores``, ``ranking``, ``submitted_at``, ``judgement``, ``source_digest`` and
+            ``problem``; every row of a person it holds.
+        gold: Items of known answer.
+        columns: Names of the columns that checks test.
+    """
+    if "streak" in columns:
+        frame = _streaks(frame)
+    for name in sorted(columns):
+        if name.startswith("gold_share_"):
+            frame = gold_share(frame, gold, name)
+    return frame
 
 
 def _shown(frame: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
@@ -399,6 +443,7 @@ def _streaks(frame: pl.DataFrame) -> pl.DataFrame:
 
     Ties, refusals to judge and other kinds of judgement end a streak.
     """
+    first, second = (pl.col("shown").list.get(place, null_on_oob=True) for place in (0, 1))
     chosen = (
         frame.filter(pl.col("annotator").is_not_null() & pl.col("submitted_at").is_not_null())
         .select(
@@ -409,13 +454,10 @@ def _streaks(frame: pl.DataFrame) -> pl.DataFrame:
             "judgement",
             "source_digest",
             position=pl.when(pl.col("outcome") == str(Outcome.PREFERS)).then(
-                pl.when(pl.col("preferred") == pl.col("_first"))
-                .then(0)
-                .when(pl.col("preferred") == pl.col("_second"))
-                .then(1)
+                pl.when(pl.col("preferred") == first).then(0).when(pl.col("preferred") == second).then(1)
             ),
         )
-        .sort("site", "annotator", "submitted_at", "judgement", "source_digest", nulls_last=True)
+        .sort("site", "annotator", "submitted_at", "judgement", "source_digest", "position", nulls_last=True)
         .with_columns(run=pl.struct("site", "annotator", "position").rle_id())
         .with_columns(streak=pl.when(pl.col("position").is_not_null()).then(pl.len().over("run")))
         .select(_KEY, "streak")

@@ -23,7 +23,7 @@ import polars as pl
 from annotation.language_hint import contradictions
 from annotation.similarity import normal_texts, overlap_with, phrases, similar_pairs, word_sets
 
-__all__ = ["is_item_fact", "item_facts", "threshold_name"]
+__all__ = ["compared_texts", "is_copy_fact", "is_item_fact", "item_facts", "threshold_name"]
 
 _PLAIN: Final = ("item_characters", "candidates_overlap", "probe_overlap", "language_contradicted")
 _PREFIXES: Final = ("near_duplicate_", "prompt_twin_")
@@ -32,6 +32,27 @@ _PREFIXES: Final = ("near_duplicate_", "prompt_twin_")
 def is_item_fact(column: str) -> bool:
     """Whether a column is computed here."""
     return column in _PLAIN or column.startswith(_PREFIXES)
+
+
+def is_copy_fact(column: str) -> bool:
+    """Whether a column follows from comparing an item with all others."""
+    return column.startswith(_PREFIXES)
+
+
+def compared_texts(items: pl.DataFrame, column: str) -> tuple[pl.DataFrame, float, bool]:
+    """What a fact of copies compares.
+
+    Args:
+        items: Items, each once.
+        column: ``near_duplicate_<t>`` or ``prompt_twin_<t>``.
+
+    Returns:
+        ``item, text`` (in normal form), the threshold, and whether items of the very same text are copies.
+    """
+    near = column.startswith(_PREFIXES[0])
+    text = _everything() if near else _prompts()
+    threshold = _threshold(column, _PREFIXES[0] if near else _PREFIXES[1])
+    return items.select("item", text=normal_texts(text)), threshold, near
 
 
 def threshold_name(prefix: str, threshold: float) -> str:
@@ -73,9 +94,8 @@ def _fact(items: pl.DataFrame, column: str, probes: Sequence[str]) -> pl.DataFra
         case "language_contradicted":
             texts = items.select(key="item", text=_everything(), language="language")
             return contradictions(texts).rename({"key": "item", "found": column})
-    for prefix, text, same in zip(_PREFIXES, (_everything(), _prompts()), (True, False), strict=True):
-        if column.startswith(prefix):
-            return _repeats(items, column, text, _threshold(column, prefix), same=same)
+    if is_copy_fact(column):
+        return _repeats(column, *compared_texts(items, column))
     raise ValueError(f"no fact of items {column!r}")
 
 
@@ -123,11 +143,8 @@ def _probe_overlap(items: pl.DataFrame, probes: Sequence[str]) -> pl.DataFrame:
     return texts.join(distinct.join(overlap, on="key"), on="text").select("item", probe_overlap="overlap")
 
 
-def _repeats(
-    items: pl.DataFrame, column: str, text: pl.Expr, threshold: float, *, same: bool
-) -> pl.DataFrame:
+def _repeats(column: str, texts: pl.DataFrame, threshold: float, same: bool) -> pl.DataFrame:
     """Items and another with a similar text: an earlier one with ``same``, else any of another text."""
-    texts = items.select("item", text=normal_texts(text))
     distinct = (
         texts.group_by("text").agg(pl.col("item").min().alias("first")).sort("first").with_row_index("key")
     )

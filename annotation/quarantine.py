@@ -2,48 +2,91 @@
 
 The verdict of a row is a bitmask with one bit per failed check. Quarantined rows keep all they said, every
 rule they failed, and the value that failed it. INVARIANT: accepted + quarantined = read.
+
+A batch too large for memory is judged in parts that share no item (:func:`judge_part`, :func:`conclude`). What
+a row can only fail together with rows of other parts (a repeated id, a person's streak) is then found
+beforehand and handed in.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
 
-from annotation.checks import Check, On, Test
+from annotation.checks import Check, On
 from annotation.distributions import Distributions, distributions
 from annotation.facts import Surroundings, facts, screens
-from annotation.figures import BatchFacts, figure
+from annotation.figures import BatchFacts, Tally, figure, merge_tallies, tally
 from annotation.item_facts import threshold_name
+from annotation.marking import (
+    FAILED,
+    QUARANTINE,
+    counts,
+    exact,
+    failed_rules,
+    marked,
+    quarantined_rows,
+    repeats,
+)
 from annotation.records import JUDGEMENTS
 from annotation.staging import STAGED, stage_rows, stage_table
-from annotation.validated import Finding, StaleCount, StratumCount, Validated
+from annotation.validated import Finding, StaleCount, StratumCount, Summary, Validated
 from governance.errors import RecordError
 
-__all__ = ["QUARANTINE", "columns_of", "validate_batch"]
+__all__ = [
+    "NTH",
+    "QUARANTINE",
+    "JudgedPart",
+    "PartCounts",
+    "columns_of",
+    "conclude",
+    "judge_part",
+    "repeats",
+    "require_gold",
+    "validate_batch",
+]
 
-QUARANTINE: Final = pa.schema(
-    [
-        pa.field("judgement", pa.string()),
-        pa.field("item", pa.string()),
-        pa.field("annotator", pa.string()),
-        pa.field("site", pa.string()),
-        pa.field("source", pa.string()),
-        pa.field("source_ref", pa.string()),
-        pa.field("source_digest", pa.string()),
-        pa.field("rules", pa.list_(pa.string()), nullable=False),
-        pa.field("reasons", pa.list_(pa.string()), nullable=False),
-        pa.field("values", pa.list_(pa.string()), nullable=False),
-        pa.field("row", pa.string(), nullable=False),
-    ]
-)
-"""Rows that failed. ``rules``, ``reasons`` and ``values`` run in parallel: one entry per failed check;
-``row`` is the whole row as JSON."""
+NTH: Final = "nth"
+"""Number of a row among those read, where rows of several parts are told apart by it."""
 
-_MASK: Final = "_failed"
-_BITS: Final = 64
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartCounts:
+    """What was counted in the rows of some items, all rows of which were seen.
+
+    Attributes:
+        counts: Check key → rows that failed it.
+        failed_rules: Rule → rows that failed at least one of its checks.
+        people: ``annotator, read, quarantined``: rows of each person.
+        tally: What the figures need of the accepted judgements.
+    """
+
+    counts: Mapping[str, int]
+    failed_rules: Mapping[str, int]
+    people: pl.DataFrame
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedPart:
+    """The rows of some items, judged.
+
+    Attributes:
+        accepted: ``JUDGEMENTS`` table, in staged order.
+        quarantine: ``QUARANTINE`` table, in staged order.
+        screened: Staged rows with what the text screens found.
+        found: What was counted.
+    """
+
+    accepted: pa.Table
+    quarantine: pa.Table
+    screened: pl.DataFrame
+    found: PartCounts
 
 
 def validate_batch(
@@ -78,45 +121,126 @@ def validate_batch(
         RecordError: A table has not the shape of its record, so that no row of it can be judged; or a rule
             asks for items of known answer and there are none, so that nobody could fail it.
     """
-    staged = _staged(rows)
     around = Surroundings.of(items, presentations, profiles, consents, gold)
-    by_row = [check for check in checks if check.on is not On.FIGURES]
-    columns = columns_of(checks)
-    _require_gold(by_row, around)
-    screened = screens(staged, around.items, columns, probes=probes)
-    judged = _marked(facts(screened, around, columns), by_row)
-    failed = judged.filter(pl.col(_MASK))
-    passed = judged.filter(~pl.col(_MASK))
-    now = distributions(passed, around.items)
-    batch = BatchFacts(
-        accepted=passed,
-        profiles=around.profiles,
-        read=staged.height,
-        quarantined=failed.height,
-        outdated=outdated or {},
-        now=now,
-        before=before,
-    )
-    validated = Validated(
-        accepted=_exact(passed, JUDGEMENTS),
-        quarantine=_quarantine(failed, by_row),
-        checks=tuple(checks),
-        counts=_counts(judged, by_row),
-        findings=tuple(_finding(check, batch) for check in checks if check.on is On.FIGURES),
-        strata=_strata(judged, around.profiles),
-        distributions=now,
-        stale=_stale(passed, outdated or {}),
-        screened=screened,
+    require_gold(checks, around)
+    part = judge_part(_staged(rows), around, checks, probes=probes, outdated=outdated or {})
+    return Validated(
+        accepted=part.accepted,
+        quarantine=part.quarantine,
+        summary=conclude([part.found], checks, around.profiles, outdated=outdated or {}, before=before),
+        screened=part.screened,
         around=around,
     )
+
+
+def judge_part(
+    staged: pl.DataFrame,
+    around: Surroundings,
+    checks: Sequence[Check],
+    *,
+    probes: Sequence[str] = (),
+    outdated: Mapping[str, str],
+    known: pl.DataFrame | None = None,
+    across: pl.DataFrame | None = None,
+) -> JudgedPart:
+    """Judge the rows of some items.
+
+    Args:
+        staged: Every row of these items, in staged order.
+        around: The tables the rows refer to, or what of them these rows refer to.
+        checks: The registry.
+        probes: Prompts of the audit's probes.
+        outdated: Effective policies whose rulings have changed since.
+        known: Facts of items that were found with a view to the items of other parts.
+        across: ``nth`` and what was found with a view to the rows of other parts: person facts, and
+            :func:`repeats` for each check of uniqueness. ``staged`` then has a column ``nth``. None where
+            ``staged`` is the whole.
+    """
+    by_row = [check for check in checks if check.on is not On.FIGURES]
+    columns = columns_of(checks)
+    screened = screens(staged, around.items, columns, probes=probes, known=known)
+    found = set() if across is None else set(across.columns)
+    judged = facts(screened, around, columns - found)
+    if across is not None:
+        judged = judged.join(across, on=NTH, how="left", maintain_order="left")
+    judged = marked(judged, by_row)
+    failed = judged.filter(pl.col(FAILED))
+    passed = judged.filter(~pl.col(FAILED))
+    part = JudgedPart(
+        accepted=exact(passed, JUDGEMENTS),
+        quarantine=quarantined_rows(failed, by_row),
+        screened=screened,
+        found=PartCounts(
+            counts=counts(judged, by_row),
+            failed_rules=failed_rules(failed, by_row),
+            people=judged.group_by("annotator").agg(read=pl.len(), quarantined=pl.col(FAILED).sum()),
+            tally=tally(
+                passed,
+                columns=columns,
+                outdated=outdated,
+                distributions=distributions(passed, around.items),
+            ),
+        ),
+    )
     # INVARIANT: no row is lost and none is doubled, whatever the joins above did.
-    if validated.accepted.num_rows + validated.quarantine.num_rows != staged.height:
+    if part.accepted.num_rows + part.quarantine.num_rows != staged.height:
         raise AssertionError("accepted + quarantined is not what was read")
-    return validated
+    return part
 
 
-def _require_gold(checks: Sequence[Check], around: Surroundings) -> None:
-    """A rule that nobody can fail, since no gold item is known, would pass everybody: it is refused."""
+def conclude(
+    parts: Sequence[PartCounts],
+    checks: Sequence[Check],
+    profiles: pl.DataFrame,
+    *,
+    outdated: Mapping[str, str],
+    before: Distributions | None,
+) -> Summary:
+    """What all parts say together.
+
+    Args:
+        parts: They share no item.
+        checks: The registry they were judged by.
+        profiles: Codebook answers.
+        outdated: Effective policies whose rulings have changed since: digest → what changed.
+        before: Distributions of the last batch; None for the first.
+    """
+    people = (
+        pl.concat([part.people for part in parts])
+        .group_by("annotator")
+        .agg(pl.col("read").sum(), pl.col("quarantined").sum())
+    )
+    read, quarantined = int(people["read"].sum()), int(people["quarantined"].sum())
+    whole = merge_tallies([part.tally for part in parts])
+    batch = BatchFacts(tally=whole, profiles=profiles, read=read, quarantined=quarantined, before=before)
+    counts: Counter[str] = Counter()
+    failed_rules: Counter[str] = Counter()
+    for part in parts:
+        counts.update(part.counts)
+        failed_rules.update(part.failed_rules)
+    return Summary(
+        read=read,
+        accepted=whole.accepted,
+        quarantined=quarantined,
+        checks=tuple(checks),
+        counts=dict(counts),
+        failed_rules=dict(sorted(failed_rules.items())),
+        findings=tuple(_finding(check, batch) for check in checks if check.on is On.FIGURES),
+        strata=_strata(people, profiles),
+        distributions=whole.distributions,
+        stale=tuple(
+            StaleCount(policy_digest=digest, changed=outdated[digest], judgements=many)
+            for digest, many in sorted(whole.outdated.items())
+        ),
+    )
+
+
+def require_gold(checks: Sequence[Check], around: Surroundings) -> None:
+    """Refuse a rule that nobody can fail, since no gold item is known: it would pass everybody.
+
+    Raises:
+        RecordError: There is such a rule, and no item of known answer.
+    """
     asking = sorted(
         check.rule for check in checks if any(column.startswith("gold_share_") for column in check.tested)
     )
@@ -140,134 +264,10 @@ def columns_of(checks: Sequence[Check]) -> set[str]:
     return columns
 
 
-def _stale(accepted: pl.DataFrame, outdated: Mapping[str, str]) -> tuple[StaleCount, ...]:
-    """Accepted judgements by the outdated policy they were given under; they are kept, and marked here."""
-    counted = (
-        accepted.filter(pl.col("policy_digest").is_in(list(outdated)))
-        .group_by("policy_digest")
-        .len()
-        .sort("policy_digest")
-    )
-    return tuple(
-        StaleCount(policy_digest=digest, changed=outdated[digest], judgements=many)
-        for digest, many in counted.iter_rows()
-    )
-
-
 def _staged(rows: pl.DataFrame | pa.Table | Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     if isinstance(rows, pl.DataFrame) and rows.columns == STAGED.names:
         return rows
     return stage_table(rows) if isinstance(rows, pl.DataFrame | pa.Table) else stage_rows(rows)
-
-
-def fails(check: Check) -> pl.Expr:
-    """Whether a row fails ``check``; null only ever fails ``NOT_NULL``."""
-    column = pl.col(check.column)
-    match check.test:
-        case Test.NOT_NULL:
-            failed = column.is_null()
-        case Test.NULL:
-            failed = column.is_not_null()
-        case Test.IN_SET:
-            failed = ~column if check.values == (True,) else ~column.is_in(list(check.values))
-        case Test.NOT_IN_SET:
-            failed = column.is_in(list(check.values))
-        case Test.RANGE:
-            failed = _outside(column, check)
-        case Test.LENGTH:
-            failed = _outside(column.str.len_chars(), check)
-        case Test.REGEX:
-            failed = ~column.str.contains(check.pattern or "")
-        case Test.UNIQUE:
-            decodable = pl.when(pl.col("problem").is_null()).then(column)
-            failed = decodable.is_duplicated() & column.is_not_null()
-        case Test.UNIQUE_TOGETHER:
-            names = [check.column, *check.together]
-            given = pl.all_horizontal(pl.col(names).is_not_null()) & pl.col("problem").is_null()
-            failed = pl.when(given).then(pl.struct(names)).is_duplicated() & given
-        case Test.NOT_BEFORE:
-            failed = column < pl.col(check.other or "")
-    failed = failed.fill_null(value=False)
-    return failed if check.on is On.ROWS else failed & pl.col("problem").is_null()
-
-
-def _outside(column: pl.Expr, check: Check) -> pl.Expr:
-    below = pl.lit(value=False) if check.low is None else column < check.low
-    above = pl.lit(value=False) if check.high is None else column > check.high
-    return below.fill_null(value=False) | above.fill_null(value=False)
-
-
-def _marked(judged: pl.DataFrame, checks: Sequence[Check]) -> pl.DataFrame:
-    """``judged`` with its verdict: one mask of failed checks per 64 checks, and whether any failed."""
-    masks = [
-        pl.sum_horizontal(
-            [
-                fails(check).cast(pl.UInt64) * (1 << bit)
-                for bit, check in enumerate(checks[start : start + _BITS])
-            ]
-        )
-        .cast(pl.UInt64)
-        .alias(f"{_MASK}{start // _BITS}")
-        for start in range(0, len(checks), _BITS)
-    ]
-    marked = judged.with_columns(masks)
-    return marked.with_columns(pl.any_horizontal(pl.col(f"^{_MASK}[0-9]+$") != 0).alias(_MASK))
-
-
-def _bit(number: int) -> pl.Expr:
-    """Whether the check of this number failed."""
-    mask, bit = divmod(number, _BITS)
-    return (pl.col(f"{_MASK}{mask}") & pl.lit(1 << bit, dtype=pl.UInt64)) != 0
-
-
-def _counts(judged: pl.DataFrame, checks: Sequence[Check]) -> dict[str, int]:
-    sums = judged.select(_bit(bit).sum().alias(check.key) for bit, check in enumerate(checks))
-    return {name: int(count) for name, count in sums.row(0, named=True).items()}
-
-
-def _quarantine(failed: pl.DataFrame, checks: Sequence[Check]) -> pa.Table:
-    hits = failed.select(_bit(bit).any().alias(str(bit)) for bit in range(len(checks))).row(0)
-    rules: list[pl.Expr] = []
-    reasons: list[pl.Expr] = []
-    values: list[pl.Expr] = []
-    for bit, check in enumerate(checks):
-        if not hits[bit] and (rules or bit < len(checks) - 1):
-            continue  # nobody failed it; one entry is kept so that an empty quarantine has its columns
-        hit = _bit(bit)
-        rules.append(pl.when(hit).then(pl.lit(check.rule)))
-        reasons.append(pl.when(hit).then(_reason(check)))
-        shown = pl.struct(_plain(name, failed.schema) for name in check.shown_columns).struct.json_encode()
-        values.append(pl.when(hit).then(shown))
-    table = failed.select(
-        *(name for name in QUARANTINE.names if name in failed.columns),
-        rules=pl.concat_list(rules).list.drop_nulls(),
-        reasons=pl.concat_list(reasons).list.drop_nulls(),
-        values=pl.concat_list(values).list.drop_nulls(),
-        row=pl.struct(_plain(name, failed.schema) for name in STAGED.names).struct.json_encode(),
-    )
-    return _exact(table, QUARANTINE)
-
-
-def _reason(check: Check) -> pl.Expr:
-    sentence = f"not so: {check.statement}"
-    if check.column in {"problem", "misfits"}:
-        return pl.format(
-            f"{sentence.replace('{', '(').replace('}', ')')} ({{}})", pl.col(check.column).fill_null("")
-        )
-    return pl.lit(sentence)
-
-
-def _plain(name: str, schema: pl.Schema) -> pl.Expr:
-    """A column as something JSON can hold."""
-    if isinstance(schema[name], pl.Datetime):
-        return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-    return pl.col(name)
-
-
-def _exact(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
-    """``frame`` as a table of ``schema``, in one chunk, so that equal rows give equal bytes."""
-    arrow = frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
-    return arrow.cast(schema).combine_chunks()
 
 
 def _finding(check: Check, batch: BatchFacts) -> Finding:
@@ -280,16 +280,15 @@ def _finding(check: Check, batch: BatchFacts) -> Finding:
     return Finding(check=check, value=value, passed=passed)
 
 
-def _strata(judged: pl.DataFrame, profiles: pl.DataFrame) -> tuple[StratumCount, ...]:
+def _strata(people: pl.DataFrame, profiles: pl.DataFrame) -> tuple[StratumCount, ...]:
     """Who was filtered out: rows read and quarantined per codebook answer; people without one apart."""
     answers = profiles.select("annotator", "field", "status", "value").unique()
-    quarantined = judged.select("annotator", failed=pl.col(_MASK))
     found: list[StratumCount] = []
     for name in answers.get_column("field").unique().sort():
         counted = (
-            quarantined.join(answers.filter(pl.col("field") == name), on="annotator", how="left")
+            people.join(answers.filter(pl.col("field") == name), on="annotator", how="left")
             .group_by("status", "value")
-            .agg(read=pl.len(), quarantined=pl.col("failed").sum())
+            .agg(pl.col("read").sum(), pl.col("quarantined").sum())
             .sort("status", "value", nulls_last=True)
         )
         found.extend(

@@ -2,7 +2,8 @@
 
 A value that has not the declared type becomes null and is named in ``misfits``; an event that could not be
 decoded becomes a row with its ``problem``. INVARIANT: one row in, one row out; what to do with it is
-decided by checks, not here. The order of the result depends on the rows alone, not on their order of arrival.
+decided by checks, not here. What becomes of a row does not depend on the rows beside it, and the order of the
+result depends on the rows alone, not on their order of arrival: rows may be staged some at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from annotation.records import JUDGEMENTS
 from governance.digest import digest
 from governance.errors import RecordError
 
-__all__ = ["STAGED", "as_table", "stage_events", "stage_rows", "stage_table"]
+__all__ = ["STAGED", "as_table", "ordered", "plain", "row_text", "stage_events", "stage_rows", "stage_table"]
 
 STAGED: Final = pa.schema(
     [
@@ -33,6 +34,7 @@ STAGED: Final = pa.schema(
 """The record's columns, all nullable, and what was wrong before any check."""
 
 _SHOWN: Final = 200
+_TIE: Final = "_tie"
 
 
 def stage_events(events: Iterable[RawEvent]) -> pl.DataFrame:
@@ -81,7 +83,7 @@ def stage_rows(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
             continue
         values = [row.get(field.name) for row in listed]
         columns.append(_column(field, values, misfits))
-    return _ordered(_frame(pa.Table.from_arrays(columns, schema=STAGED)))
+    return ordered(_frame(pa.Table.from_arrays(columns, schema=STAGED)))
 
 
 def stage_table(table: pa.Table | pl.DataFrame) -> pl.DataFrame:
@@ -103,6 +105,9 @@ def stage_table(table: pa.Table | pl.DataFrame) -> pl.DataFrame:
             columns.append(pa.nulls(len(given), field.type))
             continue
         column = given.column(field.name)
+        if _is_text(column.type) and not _is_text(field.type):
+            # Arrow would read a number out of a text, as long as no text beside it is none.
+            return stage_rows(given.to_pylist())
         try:
             columns.append(column if column.type == field.type else column.cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -112,7 +117,7 @@ def stage_table(table: pa.Table | pl.DataFrame) -> pl.DataFrame:
     frame = _frame(staged)
     if frame.select((pl.col("seconds").is_nan() | pl.col("seconds").is_infinite()).any()).item():
         return stage_rows(staged.to_pylist())
-    return _ordered(frame)
+    return ordered(frame)
 
 
 def as_table(table: pa.Table | pl.DataFrame) -> pa.Table:
@@ -188,16 +193,30 @@ def _has_wild_number(value: Any) -> bool:
     return False
 
 
-def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows by judgement id; only where ids repeat does the rest of the row decide."""
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def ordered(frame: pl.DataFrame) -> pl.DataFrame:
+    """Staged rows by judgement id; only where ids repeat (or lack) does the text of the row decide."""
     ids = frame.get_column("judgement")
-    if not ids.is_duplicated().any():
+    repeated = ids.is_duplicated()
+    if not repeated.any():
         return frame if ids.is_sorted() else frame.sort("judgement", nulls_last=True)
-    plain = [name for name, kind in frame.schema.items() if not kind.is_nested()]
-    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
-    by = [
-        "judgement",
-        *(name for name in plain if name != "judgement"),
-        pl.struct(nested).struct.json_encode(),
-    ]
-    return frame.sort(by, nulls_last=True)
+    tied = frame.filter(repeated).with_columns(row_text(frame.schema).alias(_TIE))
+    alone = frame.filter(~repeated).with_columns(pl.lit(None, dtype=pl.String).alias(_TIE))
+    return pl.concat([tied, alone]).sort("judgement", _TIE, nulls_last=True).drop(_TIE)
+
+
+def row_text(schema: pl.Schema) -> pl.Expr:
+    """The whole staged row as JSON (times in UTC)."""
+    return pl.struct(plain(name, schema) for name in STAGED.names).struct.json_encode()
+
+
+def plain(name: str, schema: pl.Schema) -> pl.Expr:
+    """A column as something JSON can hold."""
+    if isinstance(schema[name], pl.Datetime):
+        return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+    return pl.col(name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -19,9 +19,23 @@ from annotation.records import ITEMS, PROFILES
 from annotation.staging import as_table
 from governance.errors import RefusedError
 
-__all__ = ["Finding", "StaleCount", "StratumCount", "Validated", "parquet_bytes", "require_passed"]
+__all__ = [
+    "PARQUET",
+    "ROWS_OF_A_GROUP",
+    "Finding",
+    "Found",
+    "StaleCount",
+    "StratumCount",
+    "Summary",
+    "Validated",
+    "parquet_bytes",
+    "require_passed",
+]
 
 FORMAT: Final = "bounds.checks/1"
+PARQUET: Final[Mapping[str, Any]] = {"compression": "zstd", "version": "2.6"}
+"""How the files of a batch are written; whoever writes them otherwise gives the batch another digest."""
+ROWS_OF_A_GROUP: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,40 +75,35 @@ class StaleCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Validated:
-    """The result of one validation. Truth value: whether the batch may go on.
+class Summary:
+    """What one validation counted and concluded, without the rows. Truth value: whether the batch may go on.
 
     Attributes:
-        accepted: ``JUDGEMENTS`` table, sorted by id.
-        quarantine: ``QUARANTINE`` table, sorted by id.
+        read: Rows read.
+        accepted: Rows accepted.
+        quarantined: Rows in quarantine.
         checks: The checks that were run.
         counts: Check key → rows that failed it.
+        failed_rules: Rule → rows that failed it (at least one of its checks); rules without a failure left out.
         findings: Figures of the batch against their limits.
         strata: Rows read and quarantined by codebook answer.
         distributions: How the accepted judgements are distributed, for the next batch to be held against.
         stale: Accepted judgements given under an outdated policy.
-        screened: Staged rows with what the text screens found: what Great Expectations runs on.
-        around: The tables the rows refer to.
     """
 
-    accepted: pa.Table
-    quarantine: pa.Table
+    read: int
+    accepted: int
+    quarantined: int
     checks: tuple[Check, ...]
     counts: Mapping[str, int]
+    failed_rules: Mapping[str, int]
     findings: tuple[Finding, ...]
     strata: tuple[StratumCount, ...]
     distributions: Distributions
     stale: tuple[StaleCount, ...]
-    screened: pl.DataFrame = field(repr=False)
-    around: Surroundings = field(repr=False)
 
     def __bool__(self) -> bool:
         return not self.stops
-
-    @property
-    def read(self) -> int:
-        """Rows read."""
-        return self.screened.height
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -102,38 +111,17 @@ class Validated:
         stops = [
             f"{finding.check.rule}: {finding.sentence}" for finding in self.findings if not finding.passed
         ]
-        if not self.accepted.num_rows:
+        if not self.accepted:
             stops.insert(0, f"no judgement was accepted ({self.read} read)")
         return tuple(stops)
-
-    @property
-    def failed_rules(self) -> dict[str, int]:
-        """Rule → rows that failed it (at least one of its checks); rules without a failure left out."""
-        if not self.quarantine.num_rows:
-            return {}
-        rules = pl.Series("rules", self.quarantine.column("rules").to_pylist(), dtype=pl.List(pl.String))
-        counts = rules.list.unique().explode().value_counts().sort("rules")
-        return dict(counts.iter_rows())
-
-    def items(self) -> pa.Table:
-        """The items of the accepted judgements, sorted by id."""
-        judged = set(self.accepted.column("item").to_pylist())
-        kept = self.around.items.filter(pl.col("item").is_in(list(judged)))
-        return as_table(kept).cast(ITEMS).combine_chunks()
-
-    def profiles(self) -> pa.Table:
-        """The codebook answers of the annotators of the accepted judgements."""
-        people = set(self.accepted.column("annotator").to_pylist())
-        kept = self.around.profiles.filter(pl.col("annotator").is_in(list(people)))
-        return as_table(kept).cast(PROFILES).combine_chunks()
 
     def as_json(self) -> dict[str, Any]:
         """What was checked and found, as one JSON object (``checks.json``)."""
         return {
             "format": FORMAT,
             "read": self.read,
-            "accepted": self.accepted.num_rows,
-            "quarantined": self.quarantine.num_rows,
+            "accepted": self.accepted,
+            "quarantined": self.quarantined,
             "passed": bool(self),
             "stops": list(self.stops),
             "checks": [check_json(check) | self._found(check) for check in self.checks],
@@ -164,6 +152,110 @@ class Validated:
                 return {"value": finding.value, "passed": finding.passed, "sentence": finding.sentence}
         return {"failed": self.counts[check.key]}
 
+    def json_bytes(self) -> bytes:
+        """``checks.json``."""
+        return (json.dumps(self.as_json(), indent=1, sort_keys=True) + "\n").encode()
+
+
+class Found(Protocol):
+    """What a report reads of a validation, whether its rows are in memory or on disk."""
+
+    @property
+    def summary(self) -> Summary:
+        """What was counted and concluded."""
+        ...
+
+    def quarantined(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """These columns of the quarantined rows in their order, some rows at a time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """The result of one validation in memory. Truth value: whether the batch may go on.
+
+    Attributes:
+        accepted: ``JUDGEMENTS`` table, sorted by id.
+        quarantine: ``QUARANTINE`` table, sorted by id.
+        summary: What was counted and concluded.
+        screened: Staged rows with what the text screens found: what Great Expectations runs on.
+        around: The tables the rows refer to.
+    """
+
+    accepted: pa.Table
+    quarantine: pa.Table
+    summary: Summary
+    screened: pl.DataFrame = field(repr=False)
+    around: Surroundings = field(repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.summary)
+
+    @property
+    def read(self) -> int:
+        """Rows read."""
+        return self.summary.read
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks that were run."""
+        return self.summary.checks
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Check key → rows that failed it."""
+        return self.summary.counts
+
+    @property
+    def failed_rules(self) -> Mapping[str, int]:
+        """Rule → rows that failed it."""
+        return self.summary.failed_rules
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Figures of the batch against their limits."""
+        return self.summary.findings
+
+    @property
+    def strata(self) -> tuple[StratumCount, ...]:
+        """Rows read and quarantined by codebook answer."""
+        return self.summary.strata
+
+    @property
+    def distributions(self) -> Distributions:
+        """How the accepted judgements are distributed."""
+        return self.summary.distributions
+
+    @property
+    def stale(self) -> tuple[StaleCount, ...]:
+        """Accepted judgements given under an outdated policy."""
+        return self.summary.stale
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Why the batch stops here."""
+        return self.summary.stops
+
+    def as_json(self) -> dict[str, Any]:
+        """What was checked and found, as one JSON object (``checks.json``)."""
+        return self.summary.as_json()
+
+    def quarantined(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """These columns of the quarantined rows."""
+        yield self.quarantine.select(list(columns))
+
+    def items(self) -> pa.Table:
+        """The items of the accepted judgements, sorted by id."""
+        judged = set(self.accepted.column("item").to_pylist())
+        kept = self.around.items.filter(pl.col("item").is_in(list(judged)))
+        return as_table(kept).cast(ITEMS).combine_chunks()
+
+    def profiles(self) -> pa.Table:
+        """The codebook answers of the annotators of the accepted judgements."""
+        people = set(self.accepted.column("annotator").to_pylist())
+        kept = self.around.profiles.filter(pl.col("annotator").is_in(list(people)))
+        return as_table(kept).cast(PROFILES).combine_chunks()
+
     def tables(self) -> dict[str, bytes]:
         """The files of the batch: equal input gives equal bytes."""
         return {
@@ -171,7 +263,7 @@ class Validated:
             "items.parquet": parquet_bytes(self.items()),
             "profiles.parquet": parquet_bytes(self.profiles()),
             "quarantine.parquet": parquet_bytes(self.quarantine),
-            "checks.json": (json.dumps(self.as_json(), indent=1, sort_keys=True) + "\n").encode(),
+            "checks.json": self.summary.json_bytes(),
         }
 
 
@@ -188,5 +280,5 @@ def require_passed(validated: Validated) -> None:
 def parquet_bytes(table: pa.Table) -> bytes:
     """The Parquet file of ``table``; no time and no machine in it."""
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", version="2.6", row_group_size=1 << 20)
+    pq.write_table(table, sink, row_group_size=ROWS_OF_A_GROUP, **PARQUET)
     return sink.getvalue()

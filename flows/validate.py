@@ -1,16 +1,19 @@
 """Validate: judge every row of a site by the record's and the policy's rules; accept or quarantine it.
 
 A batch is what stands at a site now: the newest version of every judgement, with the items and the
-documented people behind it. The same events under the same rules give the same batch, byte for byte, so a
-killed validation is simply run again. Great Expectations and the polars pass must agree on every count.
+documented people behind it. It is gone through part by part on disk, in the memory of one part. The same events
+under the same rules give the same batch, byte for byte, whatever the parts, so a killed validation is simply run
+again. Great Expectations and the polars pass must agree on every count.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -18,62 +21,71 @@ from prefect.cache_policies import NO_CACHE
 
 from annotation.checks import Check, check_json
 from annotation.distributions import Distributions
-from annotation.facts import CONSENTS, GOLD, PRESENTATIONS
-from annotation.quarantine import validate_batch
-from annotation.records import ITEMS, PROFILES, table
+from annotation.facts import CONSENTS, GOLD
+from annotation.records import PROFILES, table
 from annotation.staging import stage_events
-from annotation.validated import Validated
 from flows.audit import probes
 from flows.running import OUTSIDE
 from flows.wiring import Platform, clock, data_checks, open_platform
 from governance.digest import digest
 from governance.errors import InputError
 from governance.policy.model import EffectivePolicy
-from infra import catalogue, collected, ledger
+from infra import collected, ledger
+from infra.catalogue_tables import item_tables, presentation_tables
 from infra.consents import live_consents
 from infra.events import events_digest, read_events
 from infra.gold import gold_rows
 from infra.policy_history import outdated
+from infra.scratch import scratch_folder
+from infra.validation_parts import ValidatedFiles, parts_for, validate_parts
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["validate", "validate_site"]
+
+_ROWS_AT_ONCE: Final = 50_000
 
 
 @task(name="check", cache_policy=NO_CACHE, **OUTSIDE)
 def check(
-    platform: Platform, site: str, checks: tuple[Check, ...], policy: EffectivePolicy, inputs: str
-) -> Validated:
+    platform: Platform,
+    site: str,
+    checks: tuple[Check, ...],
+    policy: EffectivePolicy,
+    inputs: str,
+    scratch: Path,
+) -> ValidatedFiles:
     """Judge every row of the site."""
-    from annotation.events import latest
-
-    staged = stage_events(latest(read_events(platform.store, platform.db, site, keys=platform.keys)))
-    shown = [
-        {
-            "presentation": row.presentation,
-            "item": row.item,
-            "shown": list(row.shown),
-            "consent": row.consent,
-        }
-        for row in catalogue.presentations(platform.db, site)
-    ]
-    judged_under = staged["policy_digest"].drop_nulls().unique().to_list()
-    return validate_batch(
-        staged,
-        table(catalogue.items(platform.db), ITEMS),
+    # A try that failed half-way leaves its files; this one begins anew.
+    work = Path(tempfile.mkdtemp(dir=scratch))
+    return validate_parts(
+        staged(platform, site),
+        item_tables(platform.db),
         checks=checks,
-        presentations=table(shown, PRESENTATIONS),
+        parts=parts_for(collected.count_events(platform.db, site)),
+        scratch=work,
+        presentations=presentation_tables(platform.db, site),
         profiles=table(platform.profiles(site), PROFILES),
         consents=table(live_consents(platform.db, site), CONSENTS),
         gold=table(gold_rows(platform.db, site), GOLD) if _asks(policy, "gold") else None,
         probes=[probe.prompt for probe in probes(platform).probes]
         if _asks(policy, "probe_contamination")
         else (),
-        outdated=outdated(platform.db, judged_under, policy),
+        outdated=lambda judged_under: outdated(platform.db, judged_under, policy),
         before=last_distributions(platform, site, inputs) if _asks(policy, "drift") else None,
     )
 
 
 def _asks(policy: EffectivePolicy, check: str) -> bool:
     return any(need.check == check for need in policy.data_requirements)
+
+
+def staged(platform: Platform, site: str) -> Iterator[pl.DataFrame]:
+    """What stands at the site, some rows at a time."""
+    events = read_events(platform.store, platform.db, site, keys=platform.keys, newest=True)
+    while some := list(islice(events, _ROWS_AT_ONCE)):
+        yield stage_events(some)
 
 
 def last_distributions(platform: Platform, site: str, inputs: str) -> Distributions | None:
@@ -96,23 +108,24 @@ def last_distributions(platform: Platform, site: str, inputs: str) -> Distributi
 
 
 @task(name="expect", cache_policy=NO_CACHE, **OUTSIDE)
-def expect(platform: Platform, validated: Validated, site: str, batch: str) -> str:
+def expect(platform: Platform, validated: ValidatedFiles, site: str, batch: str) -> str:
     """Run the same rules by Great Expectations and keep its result and Data Docs in MLflow; the run's id."""
-    from infra.expectations import run
+    from infra.expectations import run_on_files
     from infra.tracking import log_validation
     from infra.validation_report import page
 
+    summary = validated.summary
     with tempfile.TemporaryDirectory(prefix="bounds-docs-") as folder:
-        result = run(validated, docs_folder=Path(folder))
+        result = run_on_files(validated, docs_folder=Path(folder))
         return log_validation(
             platform.mlflow_url,
             digest=batch,
-            read=validated.read,
-            accepted=validated.accepted.num_rows,
-            quarantined=validated.quarantine.num_rows,
-            failed_rules=validated.failed_rules,
-            findings={finding.check.rule: finding.value for finding in validated.findings},
-            passed=bool(validated),
+            read=summary.read,
+            accepted=summary.accepted,
+            quarantined=summary.quarantined,
+            failed_rules=summary.failed_rules,
+            findings={finding.check.rule: finding.value for finding in summary.findings},
+            passed=bool(summary),
             gx_json=result.json_bytes(),
             docs_folder=result.docs,
             report_html=page(validated, result, title=f"Batch of site {site}").encode(),
@@ -144,7 +157,7 @@ def validate(site: str | None = None, home: str | None = None) -> list[dict[str,
 
 def validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
     """Validate one site, inside a flow: what :func:`validate` says of it; None where nothing stands there."""
-    if not collected.event_digests(platform.db, site):
+    if not collected.count_events(platform.db, site):
         return None
     now = clock()
     policy = platform.policy(now)
@@ -160,21 +173,23 @@ def validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
             **({"gold": digest(gold_rows(platform.db, site))} if _asks(policy, "gold") else {}),
         }
     )
-    validated = check(platform, site, checks, policy, inputs)
-    if not validated.read:
-        return None
-    files = {**validated.tables(), "inputs.json": _inputs(site, inputs, policy.digest)}
-    batch = platform.store.put_tree("batches", files)
-    run = expect(platform, validated, site, batch)
-    verdict = "PASSED" if validated else "FAILED"
+    with scratch_folder(platform.settings.home, "validate") as scratch:
+        validated = check(platform, site, checks, policy, inputs, scratch)
+        found = validated.summary
+        if not found.read:
+            return None
+        files = {**validated.files, "inputs.json": _inputs(site, inputs, policy.digest)}
+        batch = platform.store.put_tree("batches", files)
+        run = expect(platform, validated, site, batch)
+    verdict = "PASSED" if found else "FAILED"
     ledger.record_batch(
         platform.db,
         ledger.Batch(
             digest=batch,
             inputs_digest=inputs,
-            read=validated.read,
-            accepted=validated.accepted.num_rows,
-            quarantined=validated.quarantine.num_rows,
+            read=found.read,
+            accepted=found.accepted,
+            quarantined=found.quarantined,
             verdict=verdict,
             created_at=now,
             site=site,
@@ -183,17 +198,15 @@ def validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
     summary = {
         "site": site,
         "batch": batch,
-        "read": validated.read,
-        "accepted": validated.accepted.num_rows,
-        "quarantined": validated.quarantine.num_rows,
-        "failed_rules": validated.failed_rules,
+        "read": found.read,
+        "accepted": found.accepted,
+        "quarantined": found.quarantined,
+        "failed_rules": dict(found.failed_rules),
         "verdict": verdict,
-        "stops": list(validated.stops),
+        "stops": list(found.stops),
         "run": run,
     }
-    get_run_logger().info(
-        "site %s: %d read, %d accepted, %s", site, validated.read, summary["accepted"], verdict
-    )
+    get_run_logger().info("site %s: %d read, %d accepted, %s", site, found.read, summary["accepted"], verdict)
     create_markdown_artifact(
         key=f"batch-{site}",
         markdown=_markdown(summary, _links(platform, batch, run)),

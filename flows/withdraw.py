@@ -23,6 +23,7 @@ from flows.wiring import Platform, clock, open_platform
 from governance.errors import InputError
 from infra import erasure, withdrawals
 from infra.enrolment import WithdrawalRequest, withdrawal_requests
+from infra.scratch import sweep
 
 __all__ = ["withdraw"]
 
@@ -70,6 +71,9 @@ def destroy(platform: Platform, request: WithdrawalRequest) -> None:
     held = {"key destroyed, with all that was sealed under it": int(keys.has(request.annotator))}
     _note(platform, request, "person keys", held, total=True)
     keys.destroy(request.annotator)
+    # A validation that was killed left its rows in the clear; they are of everybody, and of no use to anybody.
+    if left := sweep(platform.settings.home, "validate"):
+        _note(platform, request, "work files", {"folders that a killed validation left": left})
     if platform.site(request.site).key.get_secret_value():
         with open_identity(platform.settings, request.site, now=clock()) as identities:
             known = identities.remove(request.annotator)

@@ -14,7 +14,16 @@ from typing import Any, Final
 
 import rfc8785
 
-__all__ = ["DIGEST_PATTERN", "canonical", "digest", "digest_bytes", "digest_set", "is_digest", "short"]
+__all__ = [
+    "DIGEST_PATTERN",
+    "canonical",
+    "digest",
+    "digest_bytes",
+    "digest_ordered",
+    "digest_set",
+    "is_digest",
+    "short",
+]
 
 DIGEST_PATTERN: Final = r"^sha256:[0-9a-f]{64}$"
 _DIGEST = re.compile(DIGEST_PATTERN)
@@ -78,6 +87,24 @@ def digest(value: Any) -> str:
 def digest_set(members: Iterable[str]) -> str:
     """Order-free digest of a set of digests (or other strings); repeated members count once."""
     return digest(sorted(set(members)))
+
+
+def digest_ordered(members: Iterable[str]) -> str:
+    """:func:`digest_set` of members that come in ascending order, each once; they are not held.
+
+    Raises:
+        ValueError: They do not.
+    """
+    hashed, last = hashlib.sha256(b"["), None
+    for member in members:
+        if last is not None:
+            if member <= last:
+                raise ValueError(f"{member!r} does not come after {last!r}")
+            hashed.update(b",")
+        hashed.update(canonical(member))
+        last = member
+    hashed.update(b"]")
+    return f"sha256:{hashed.hexdigest()}"
 
 
 def is_digest(text: object) -> bool:

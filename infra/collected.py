@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import delete, exists, func, select, tuple_
 
 from annotation.events import EventKind, RawEvent
 from governance.errors import OutsideError
@@ -23,6 +23,7 @@ __all__ = [
     "annotator_events",
     "append_events",
     "chunks",
+    "count_events",
     "cursor",
     "event_digests",
     "forget_events",
@@ -205,27 +206,40 @@ def chunks(db: Database, site: str | None = None) -> list[Chunk]:
         return [Chunk(**row) for row in connection.execute(query).mappings()]
 
 
-def indexed(db: Database, chunk: Chunk) -> list[tuple[int, str, str | None]]:
+def indexed(db: Database, chunk: Chunk, *, newest: bool = False) -> list[tuple[int, str, str | None]]:
     """``(position, digest, annotator)`` of the events that count of a chunk, in its order.
 
-    An event that an earlier chunk brought already is not among them.
+    An event that an earlier chunk brought already is not among them; with ``newest``, neither is one that a
+    later revision replaced, nor a deletion.
     """
     query = (
         select(RAW_EVENTS.c.position, RAW_EVENTS.c.digest, RAW_EVENTS.c.annotator)
         .where(RAW_EVENTS.c.site == chunk.site, RAW_EVENTS.c.chunk == chunk.digest)
         .order_by(RAW_EVENTS.c.position)
     )
+    if newest:
+        later = RAW_EVENTS.alias()
+        same = [later.c[name] == RAW_EVENTS.c[name] for name in ("site", "source", "ref")]
+        replaced = exists().where(*same, later.c.revision > RAW_EVENTS.c.revision)
+        query = query.where(RAW_EVENTS.c.kind != str(EventKind.DELETED), ~replaced)
     with db.read() as connection:
         return [(row.position, row.digest, row.annotator) for row in connection.execute(query)]
 
 
-def event_digests(db: Database, site: str | None = None) -> list[str]:
-    """The digest of every event recorded, sorted."""
-    query = select(RAW_EVENTS.c.digest).order_by(RAW_EVENTS.c.digest)
+def event_digests(db: Database, site: str | None = None) -> Iterator[str]:
+    """The digest of every event recorded, each once, sorted."""
+    query = select(RAW_EVENTS.c.digest).distinct().order_by(RAW_EVENTS.c.digest)
     if site is not None:
         query = query.where(RAW_EVENTS.c.site == site)
     with db.read() as connection:
-        return list(connection.execute(query).scalars())
+        yield from connection.execute(query.execution_options(yield_per=_PARAMETERS)).scalars()
+
+
+def count_events(db: Database, site: str) -> int:
+    """How many events of a site are recorded."""
+    query = select(func.count()).where(RAW_EVENTS.c.site == site)
+    with db.read() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def annotator_events(db: Database, site: str, annotator: str) -> int:

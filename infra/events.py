@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from annotation.events import EventPage, RawEvent
 from annotation.ports import ObjectStore
-from governance.digest import canonical, digest_bytes, digest_set
+from governance.digest import canonical, digest_bytes, digest_ordered
 from governance.errors import DigestError, OutsideError
 from infra import collected
 from infra.database import Database
@@ -99,18 +99,19 @@ def _sealed(events: Sequence[_Line], keys: PersonKeys) -> tuple[list[_Line], lis
 
 
 def read_events(
-    store: ObjectStore, db: Database, site: str | None = None, *, keys: KeysOf
+    store: ObjectStore, db: Database, site: str | None = None, *, keys: KeysOf, newest: bool = False
 ) -> Iterator[RawEvent]:
     """Every event recorded, of one site or of all, each once and each verified.
 
-    Events of people who were erased are left out.
+    Events of people who were erased are left out. With ``newest``, only what stands now: the newest event of
+    each reference, where that is no deletion; :func:`annotation.events.latest` without holding the history.
 
     Raises:
         OutsideError: A chunk is missing or damaged, or does not hold the event that the index says.
     """
     for chunk in collected.chunks(db, site):
         place = f"{prefix_of(chunk.site)}/{chunk.digest}"
-        entries = collected.indexed(db, chunk)
+        entries = collected.indexed(db, chunk, newest=newest)
         if not entries:
             continue
         try:
@@ -173,4 +174,4 @@ def _entry(line: bytes, place: str) -> dict[str, Any]:
 
 def events_digest(db: Database, site: str | None = None) -> str:
     """Order-free identity of what was collected, whatever the chunks."""
-    return digest_set(collected.event_digests(db, site))
+    return digest_ordered(collected.event_digests(db, site))

@@ -48,12 +48,14 @@ with warnings.catch_warnings():
 from annotation.checks import Check, On, Test, check_json
 from annotation.quarantine import columns_of
 from annotation.staging import as_table
-from annotation.validated import Validated
+from annotation.validated import Summary, Validated
 from governance.errors import OutsideError
 from infra.data_docs import make_self_contained
-from infra.facts_sql import JUDGED, ROWS, load_batch
+from infra.duck import duck
+from infra.facts_sql import JUDGED, ROWS, load_batch, load_files
+from infra.validation_parts import ValidatedFiles
 
-__all__ = ["GxResult", "RuleCount", "require_agreement", "run", "run_on_pandas", "suites"]
+__all__ = ["GxResult", "RuleCount", "require_agreement", "run", "run_on_files", "run_on_pandas", "suites"]
 
 _FIGURES: Final = "bounds_figures"
 _TABLES: Final = {On.ROWS: ROWS, On.JUDGEMENTS: JUDGED, On.FIGURES: _FIGURES}
@@ -173,14 +175,37 @@ def run(validated: Validated, *, docs_folder: Path | None = None) -> GxResult:
     Raises:
         OutsideError: GX failed, or it and the polars pass count differently.
     """
-    checks = validated.checks
-    columns = columns_of(checks)
-    connection = duckdb.connect(":memory:")
-    try:
+    with _connected(duckdb.connect(":memory:")) as connection:
         connection.execute("SET threads = 2; SET enable_external_access = false; SET TimeZone = 'UTC'")
-        load_batch(connection, as_table(validated.screened), validated.around, columns)
-        _load_figures(connection, validated)
-        result = _run(_on_duckdb(connection), checks, docs_folder)
+        load_batch(connection, as_table(validated.screened), validated.around, columns_of(validated.checks))
+        return _agreeing(connection, validated.summary, docs_folder)
+
+
+def run_on_files(validated: ValidatedFiles, *, docs_folder: Path | None = None) -> GxResult:
+    """:func:`run` on a batch on disk: all parts as one table, in a DuckDB that spills instead of growing.
+
+    Raises:
+        OutsideError: GX failed, or it and the polars pass, which went part by part, count differently.
+    """
+    # Tables of one part fit in memory; a file takes less room on the disk than what memory spills.
+    database = ":memory:" if len(validated.screened) == 1 else "expectations.duckdb"
+    with duck(validated.scratch, database=database) as opened, _connected(opened) as connection:
+        load_files(
+            connection,
+            rows=validated.screened,
+            items=validated.items,
+            presentations=validated.presentations,
+            around=validated.around,
+            columns=columns_of(validated.summary.checks),
+        )
+        return _agreeing(connection, validated.summary, docs_folder)
+
+
+@contextmanager
+def _connected(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for as long as GX works on it; its faults become ours."""
+    try:
+        yield connection
     except (duckdb.Error, sa.exc.SQLAlchemyError, GreatExpectationsError) as error:
         raise OutsideError(f"Great Expectations could not judge the batch: {error}") from error
     finally:
@@ -188,7 +213,12 @@ def run(validated: Validated, *, docs_folder: Path | None = None) -> GxResult:
         _CONNECTIONS.pop(_address(connection), None)
         # GX keeps the last context for the process, and with it the connection beyond the interpreter's end.
         project_manager.set_project(None)
-    require_agreement(validated, result)
+
+
+def _agreeing(connection: duckdb.DuckDBPyConnection, summary: Summary, docs_folder: Path | None) -> GxResult:
+    _load_figures(connection, summary)
+    result = _run(_on_duckdb(connection), summary.checks, docs_folder)
+    require_agreement(summary, result)
     return result
 
 
@@ -248,8 +278,8 @@ def _expectations(check: Check) -> Iterator[Any]:
         yield kinds.ExpectColumnValuesToNotBeNull(**column)
 
 
-def _load_figures(connection: duckdb.DuckDBPyConnection, validated: Validated) -> None:
-    values = {finding.check.column: finding.value for finding in validated.findings}
+def _load_figures(connection: duckdb.DuckDBPyConnection, summary: Summary) -> None:
+    values = {finding.check.column: finding.value for finding in summary.findings}
     if values:
         frame = pd.DataFrame({name: pd.Series([value], dtype="Float64") for name, value in values.items()})
         connection.register("raw_figures", frame)
@@ -318,14 +348,14 @@ def _counts(checks: Sequence[Check], results: Sequence[Any]) -> tuple[RuleCount,
     )
 
 
-def require_agreement(validated: Validated, result: GxResult) -> None:
+def require_agreement(summary: Summary, result: GxResult) -> None:
     """Hold GX's counts against the polars pass.
 
     Raises:
         OutsideError: They differ: one of them is wrong about the data, and nothing may pass.
     """
-    expected = dict(validated.counts) | {
-        finding.check.key: int(not finding.passed) for finding in validated.findings
+    expected = dict(summary.counts) | {
+        finding.check.key: int(not finding.passed) for finding in summary.findings
     }
     differing = [
         f"{key}: Great Expectations counts {result.unexpected.get(key)}, the quarantine pass {count}"

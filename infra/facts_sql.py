@@ -7,8 +7,9 @@ are shared (they are one text function, see :mod:`annotation.screening`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -18,7 +19,7 @@ from annotation.item_facts import is_item_fact
 from annotation.staging import STAGED, as_table
 
 # ruff: noqa: S608 - no text of a row or a policy enters a statement: names are constants or plain slugs
-__all__ = ["JUDGED", "ROWS", "load_batch"]
+__all__ = ["JUDGED", "ROWS", "load_batch", "load_files"]
 
 ROWS: Final = "bounds_rows"
 JUDGED: Final = "bounds_judgements"
@@ -91,7 +92,7 @@ _STREAKS: Final = """
             CASE WHEN j.preferred = j.shown[1] THEN 0 WHEN j.preferred = j.shown[2] THEN 1 END
         END AS position,
         row_number() OVER (PARTITION BY j.site, j.annotator
-            ORDER BY j.submitted_at, j.judgement NULLS LAST, j.source_digest NULLS LAST) AS nth
+            ORDER BY j.submitted_at, j.judgement NULLS LAST, j.source_digest NULLS LAST, position NULLS LAST) AS nth
     FROM numbered j WHERE j.annotator IS NOT NULL AND j.submitted_at IS NOT NULL
 ), islands AS (
     SELECT row_number, site, annotator, position,
@@ -122,6 +123,26 @@ def load_batch(
     connection.register("raw_rows", rows)
     connection.register("raw_items", as_table(around.items))
     connection.register("raw_presentations", as_table(around.presentations))
+    _load(connection, around, columns)
+
+
+def load_files(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    rows: Sequence[Path],
+    items: Sequence[Path],
+    presentations: Sequence[Path],
+    around: Surroundings,
+    columns: Collection[str],
+) -> None:
+    """:func:`load_batch` from Parquet files, all parts of a table at once."""
+    tables = {"raw_rows": rows, "raw_items": items, "raw_presentations": presentations}
+    for name, files in tables.items():
+        connection.read_parquet([str(file) for file in files]).create_view(name)
+    _load(connection, around, columns)
+
+
+def _load(connection: duckdb.DuckDBPyConnection, around: Surroundings, columns: Collection[str]) -> None:
     connection.register("raw_consents", as_table(around.consents))
     connection.register("raw_profiles", as_table(around.profiles.select("annotator", "site").unique()))
     connection.register("raw_gold", as_table(around.gold))

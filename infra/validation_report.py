@@ -14,7 +14,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from annotation.checks import Check, On
-from annotation.validated import Validated
+from annotation.validated import Found, Summary
 
 __all__ = ["page"]
 
@@ -40,7 +40,7 @@ class _Line:
     examples: tuple[str, ...]
 
 
-def page(validated: Validated, gx: object | None = None, *, title: str = "Validation of a batch") -> str:
+def page(validated: Found, gx: object | None = None, *, title: str = "Validation of a batch") -> str:
     """The page as HTML.
 
     Args:
@@ -49,45 +49,48 @@ def page(validated: Validated, gx: object | None = None, *, title: str = "Valida
             where it was not run.
         title: Heading, plain text.
     """
+    found = validated.summary
     lines = sorted(_lines(validated), key=lambda line: (-line.failed, line.rule))
     return _ENVIRONMENT.get_template("validation.html").render(
         title=title,
-        found=validated,
-        accepted=validated.accepted.num_rows,
-        quarantined=validated.quarantine.num_rows,
+        found=found,
+        accepted=found.accepted,
+        quarantined=found.quarantined,
         failed=[line for line in lines if line.failed],
         held=sorted((line for line in lines if not line.failed), key=lambda line: line.rule),
-        findings=[(finding, _source(finding.check)) for finding in validated.findings],
-        fields=_fields(validated),
+        findings=[(finding, _source(finding.check)) for finding in found.findings],
+        fields=_fields(found),
         agreed=gx is not None,
     )
 
 
-def _lines(validated: Validated) -> list[_Line]:
-    examples = _examples(validated)
+def _lines(validated: Found) -> list[_Line]:
+    examples, counts = _examples(validated), validated.summary.counts
     return [
         _Line(
             rule=check.rule,
             statement=check.statement,
             limit=check.limit,
             source=_source(check),
-            failed=validated.counts[check.key],
-            examples=examples.get(check.rule, ()) if validated.counts[check.key] else (),
+            failed=counts[check.key],
+            examples=examples.get(check.rule, ()) if counts[check.key] else (),
         )
-        for check in validated.checks
+        for check in validated.summary.checks
         if check.on is not On.FIGURES
     ]
 
 
-def _examples(validated: Validated) -> Mapping[str, tuple[str, ...]]:
+def _examples(validated: Found) -> Mapping[str, tuple[str, ...]]:
     """Rule → references of the first rows that failed it, enough to find them in their source."""
     found: dict[str, dict[str, None]] = {}
-    columns = validated.quarantine.select(["source", "source_ref", "judgement", "rules"]).to_pydict()
-    for source, ref, judgement, rules in zip(*columns.values(), strict=True):
-        name = f"{source or '?'}:{ref or judgement or '?'}"[:80]
-        for rule in rules:
-            if len(found.setdefault(rule, {})) < _EXAMPLES:
-                found[rule][name] = None
+    for some in validated.quarantined(["source", "source_ref", "judgement", "rules"]):
+        if all(len(found.get(rule, ())) >= _EXAMPLES for rule in validated.summary.failed_rules):
+            break
+        for source, ref, judgement, rules in zip(*some.to_pydict().values(), strict=True):
+            name = f"{source or '?'}:{ref or judgement or '?'}"[:80]
+            for rule in rules:
+                if len(found.setdefault(rule, {})) < _EXAMPLES:
+                    found[rule][name] = None
     return {rule: tuple(names) for rule, names in found.items()}
 
 
@@ -98,10 +101,10 @@ def _source(check: Check) -> str:
     return f"{origin.document} {origin.version or ''}".strip()
 
 
-def _fields(validated: Validated) -> Mapping[str, list[dict[str, Any]]]:
+def _fields(found: Summary) -> Mapping[str, list[dict[str, Any]]]:
     """Codebook field → its answers with the share of their rows that was filtered out, most hit first."""
     fields: dict[str, list[dict[str, Any]]] = {}
-    for count in validated.strata:
+    for count in found.strata:
         fields.setdefault(count.field, []).append(
             {
                 "answer": count.value if count.value is not None else count.status.replace("_", " "),

@@ -17,6 +17,7 @@ from infra.expectations import require_agreement, run, run_on_pandas, suites
 from tests.support.batches import REQUIREMENTS, Batch
 from tests.support.faults import FAULTS
 from tests.support.naive import naive_tables
+from tests.support.whole_catalogue import whole_catalogue
 
 CHECKS = checks_for(REQUIREMENTS)
 
@@ -31,24 +32,6 @@ def planted(names: list[str], seed: int = 3) -> Batch:
 
 def validated(batch: Batch) -> Any:
     return validate_batch(batch.rows, checks=CHECKS, **batch.surroundings())
-
-
-def whole_catalogue() -> Batch:
-    """Every kind of fault in one batch, each planted in an annotator's rows that no other fault touches."""
-    batch = Batch(items=14, annotators=4 * len(FAULTS), seed=11)
-    everybody = batch.rows
-    batch.rows = []
-    for number, name in enumerate(sorted(FAULTS)):
-        people = batch.annotators[4 * number : 4 * number + 4]
-        part = [row for row in everybody if row["annotator"] in people]
-        whole, annotators = batch.rows, batch.annotators
-        batch.rows, batch.annotators = part, people
-        FAULTS[name].plant(batch)
-        batch.rows, batch.annotators = whole + batch.rows, annotators
-    batch.rows.append(
-        {"judgement": "sha256:" + "0" * 64, "problem": "an empty result", "source_ref": "task/x"}
-    )
-    return batch
 
 
 def test_every_expectation_carries_its_rule() -> None:
@@ -86,14 +69,15 @@ def test_each_fault_is_counted_alike(name: str) -> None:
 def test_a_disagreement_is_never_passed() -> None:
     found = validated(Batch())
     result = run(found)
-    wrong = dataclasses.replace(found, counts=dict(found.counts) | {"R.known.item@record:item_known": 1})
+    more = dict(found.counts) | {"R.known.item@record:item_known": 1}
+    wrong = dataclasses.replace(found, summary=dataclasses.replace(found.summary, counts=more))
     with pytest.raises(OutsideError, match=r"R\.known\.item.*counts 0, the quarantine pass 1"):
-        require_agreement(wrong, result)
+        require_agreement(wrong.summary, result)
     with pytest.raises(OutsideError, match="validation disagrees with itself"):
         run(wrong)
     fewer = dataclasses.replace(result, counts=result.counts[1:])
     with pytest.raises(OutsideError, match="disagrees"):
-        require_agreement(found, fewer)
+        require_agreement(found.summary, fewer)
 
 
 def test_a_figure_outside_its_limit_fails_in_both() -> None:

@@ -138,7 +138,7 @@ def test_what_cannot_be_corrected_is_refused_and_nothing_is_written(
     with pytest.raises(InputError, match="reason"):
         submit(platform, [], batch, reason=" ")
     assert resubmissions(platform.db) == []
-    assert len(collected.event_digests(platform.db, "main")) == 6
+    assert len(list(collected.event_digests(platform.db, "main"))) == 6
 
 
 def test_the_command_shows_the_quarantine_and_takes_it_back(platform: Platform, tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""Rows dealt into parts on disk, so that what belongs together can be read together, one part at a time.
+
+A part is a file of Arrow streams, one after the other; nothing is held open between two deals. Parts are
+scratch: they are read by the process that wrote them, and how many rows each must hold is known to it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from annotation.staging import as_table
+from governance.errors import OutsideError
+
+__all__ = ["Dealt", "by_hash"]
+
+_PART: Final = "_part"
+_SEED: Final = 20_231
+
+
+def by_hash(*columns: str, parts: int) -> pl.Expr:
+    """The part of a row by the values of ``columns``; the same values, nulls too, always fall into one part."""
+    return (pl.struct(*columns).hash(seed=_SEED) % parts).cast(pl.UInt32)
+
+
+class Dealt:
+    """A table in parts.
+
+    Args:
+        folder: An existing folder of scratch files.
+        name: Name of the table there.
+        schema: Its columns.
+    """
+
+    def __init__(self, folder: Path, name: str, schema: pl.Schema) -> None:
+        self._folder, self._name, self._schema = folder, name, schema
+        self._rows: Counter[int] = Counter()
+
+    def deal(self, frame: pl.DataFrame, part: pl.Expr) -> None:
+        """Append each row to its part."""
+        chosen = frame.select(*self._schema.names(), part.alias(_PART))
+        for (number,), rows in chosen.partition_by(_PART, as_dict=True, include_key=False).items():
+            table = as_table(rows)
+            with (
+                self._path(int(number)).open("ab") as file,
+                pa.ipc.new_stream(
+                    file, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")
+                ) as stream,
+            ):
+                stream.write_table(table)
+            self._rows[int(number)] += rows.height
+
+    def read(self, number: int) -> pl.DataFrame:
+        """The rows of a part, in the order they were dealt.
+
+        Raises:
+            OutsideError: The file is gone, or does not hold the rows that were written to it.
+        """
+        if not self._rows[number]:
+            return self._schema.to_frame()
+        path = self._path(number)
+        tables = []
+        try:
+            with path.open("rb") as file:
+                while file.peek(1):
+                    tables.append(pa.ipc.open_stream(file).read_all())
+        except (OSError, pa.ArrowException, EOFError) as error:
+            raise OutsideError(f"{path}: cannot be read any more, run again: {error}") from error
+        frame = pl.from_arrow(pa.concat_tables(tables)) if tables else self._schema.to_frame()
+        if not isinstance(frame, pl.DataFrame):
+            raise TypeError("a table becomes a frame")
+        if frame.height != self._rows[number]:
+            raise OutsideError(
+                f"{path}: holds {frame.height} rows where {self._rows[number]} were written, run again"
+            )
+        return frame
+
+    def take(self, number: int) -> pl.DataFrame:
+        """:meth:`read`, and remove the part: it is needed no more."""
+        frame = self.read(number)
+        self._path(number).unlink(missing_ok=True)
+        return frame
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{self._name}-{number:05}.arrows"
