@@ -1,6 +1,5 @@
 """The pages of batches in Chromium: what failed and why, nobody's identity, on a desk and on a phone."""
 
-import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +12,7 @@ from infra import ledger
 from infra.settings import load_settings
 from infra.web.app import create_app
 from tests.support.batches import REQUIREMENTS, Batch
-from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED, picture
 from tests.support.faults import FAULTS
 from tests.support.served import served
 
@@ -68,8 +67,7 @@ def test_a_person_finds_what_failed_and_no_identity(address, look, width, scheme
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(CONTRAST) == []
         assert page.evaluate(UNNAMED) == []
-        if folder := os.environ.get("BOUNDS_SCREENSHOTS"):
-            page.screenshot(path=f"{folder}/{name}-{width}-{scheme}.png", full_page=True)
+        picture(page, name, width=width, scheme=scheme)
         if name == "batches":
             assert page.get_by_role("row").count() == 6
             page.get_by_role("link", name="Batches").wait_for()

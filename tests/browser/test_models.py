@@ -1,9 +1,7 @@
 """The pages of a model in Chromium: its history, its evidence, and an approval with a key that the browser keeps."""
 
 import base64
-import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +13,7 @@ from infra.approvals import approve, given, take
 from infra.database import open_database
 from infra.trust import add_version, current_trust, newest_version, sign_payload, start_chain
 from infra.web.app import create_app
-from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED, picture
 from tests.support.decisions import FINDING, decision, signing_key, trusted
 from tests.support.record import decided, moved, settings_of
 from tests.support.served import served
@@ -25,7 +23,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
 ]
-PICTURES = os.environ.get("BOUNDS_PICTURES")
 NOW = datetime.now(UTC).replace(microsecond=0)
 NEED = Approval(roles=frozenset({"model-reviewer", "policy-owner"}), threshold=2)
 YEAR = {"begin": NOW - timedelta(days=100), "end": NOW + timedelta(days=300)}
@@ -117,10 +114,9 @@ def test_it_fits_is_legible_and_named(open_page, path, width, scheme):
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate(UNNAMED) == []
     assert page.complaints == []
-    if PICTURES:
-        Path(PICTURES).mkdir(exist_ok=True)
-        name = f"models{path.removeprefix('/models').replace('/', '-')}-{width}-{scheme}.png"
-        page.screenshot(path=Path(PICTURES) / name, full_page=True)
+    name = {"/models/chat": "model", "/models/chat/3": "model-version"}.get(path)
+    if name:
+        picture(page, name, width=width, scheme=scheme)
 
 
 def test_the_history_says_who_when_and_why(open_page):

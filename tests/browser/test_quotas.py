@@ -1,6 +1,5 @@
 """The page of quotas in Chromium: who spoke, who is missing by name, and when, on a desk and on a phone."""
 
-import os
 from datetime import timedelta
 
 import pytest
@@ -14,7 +13,7 @@ from infra.web.app import create_app
 from infra.web.pages import Link, Pages
 from infra.web.quotas import PATH, router
 from tests.support import portal
-from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED, picture
 from tests.support.platform import NOW
 from tests.support.served import served
 
@@ -78,8 +77,7 @@ def address(tmp_path_factory):
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_person_sees_who_is_missing_by_name(address, look, width, scheme):
     page = look(f"{address}/quotas", width=width, scheme=scheme)
-    if folder := os.environ.get("BOUNDS_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/quotas-{width}-{scheme}.png", full_page=True)
+    picture(page, "quotas", width=width, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate(UNNAMED) == []

@@ -1,7 +1,9 @@
 """What every test in Chromium needs: how it is started, and the contrast of what it shows."""
 
+import os
 from pathlib import Path
 
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = [
     "--no-sandbox",
@@ -59,3 +61,10 @@ UNNAMED = """
   return [...nameless, ...twice, ...dangling, ...jumps];
 }
 """
+
+
+def picture(page, name, *, width, scheme):
+    """Take the page for the docs, on a desk in the light and on a phone in the dark, where BOUNDS_PICTURES asks for it."""
+    where = {(1280, "light"): "desk", (390, "dark"): "phone"}.get((width, scheme))
+    if where and os.environ.get("BOUNDS_PICTURES"):
+        page.screenshot(path=IMAGES / f"{name}-{where}.png", full_page=True)
