@@ -69,10 +69,11 @@ def sort_into(
     connection.read_parquet([str(file) for file in files]).create_view("unsorted")
     query = f"SELECT {names} FROM unsorted ORDER BY {order}"  # noqa: S608 - names of a schema
     with pq.ParquetWriter(target, schema, **PARQUET) as writer:
-        waiting: list[pa.RecordBatch] = []
+        waiting: list[pa.Table] = []
         held = written = 0
         for batch in streamed(connection, query, ROWS_OF_A_GROUP):
-            waiting.append(batch)
+            # Cast at once: what is left over from one group meets further batches as DuckDB types them.
+            waiting.append(pa.Table.from_batches([batch]).cast(schema))
             held += batch.num_rows
             while held >= ROWS_OF_A_GROUP:
                 waiting = _write(writer, waiting, schema)
@@ -82,14 +83,9 @@ def sort_into(
             _write(writer, waiting, schema)
 
 
-def _write(
-    writer: pq.ParquetWriter, waiting: Sequence[pa.RecordBatch], schema: pa.Schema
-) -> list[pa.RecordBatch]:
+def _write(writer: pq.ParquetWriter, waiting: Sequence[pa.Table], schema: pa.Schema) -> list[pa.Table]:
     """Write one group of rows; what is left over."""
-    table = pa.Table.from_batches(waiting).cast(schema) if waiting else schema.empty_table()
+    table = pa.concat_tables(waiting) if waiting else schema.empty_table()
     writer.write_table(table.slice(0, ROWS_OF_A_GROUP).combine_chunks())
-    return [batch for batch in _batches(table.slice(ROWS_OF_A_GROUP)) if batch.num_rows]
-
-
-def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
-    yield from table.to_batches()
+    left = table.slice(ROWS_OF_A_GROUP)
+    return [left] if left.num_rows else []
