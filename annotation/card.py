@@ -228,7 +228,29 @@ def _filtered(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         lines.append(_table(f"`{field}`", ["rows quarantined"], rows))
     if not figures["filtered_out"]:
         lines.append("By group of people: not recorded.")
+    if figures.get("without_consent") is not None:
+        lines += _missing(figures["without_consent"], about["k"])
     return "\n\n".join(lines)
+
+
+def _missing(found: Mapping[str, Any], k: int | None) -> list[str]:
+    """Who is missing because they did not agree."""
+    if found["people"] == 0:
+        return ["Nobody whose judgements were collected is missing for want of consent."]
+    if found["people"] is None:
+        few = "how many is not said" if k is None else f"fewer than {k:,}"
+        return [f"People whose judgements were collected and who are missing for want of consent: {few}."]
+    lines = [
+        (
+            "People whose judgements were collected and who are missing for want of consent: "
+            f"{found['people']:,} or a few more. Numbers of people are rounded down to a multiple of {k:,}, and "
+            "smaller groups are not named."
+        )
+    ]
+    for field, groups in found["by"].items():
+        rows = {name: ["-" if many is None else f"{many:,}"] for name, many in groups.items()}
+        lines.append(_table(f"`{field}`", ["missing for want of consent"], rows))
+    return lines
 
 
 def _items(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:

@@ -152,7 +152,9 @@ class LearningParts:
         """Hold these rows; where many have come together, only each person's first ones by the hash."""
         keys = rows.select("annotator", "item").iter_rows()
         place = pl.Series("place", [_u(*key) for key in keys], dtype=pl.Float64)
-        self._rows.append(rows.with_columns(place))
+        # Copied: rows of a text column otherwise keep the texts of the whole part they were taken from.
+        copied = rows.with_columns(place).to_arrow(compat_level=pl.CompatLevel.oldest())
+        self._rows.append(pl.DataFrame(copied))
         self._held += rows.height
         self._all += rows.height
         if self._held > 2 * self._after_pruning + MOST_OF_A_PERSON:

@@ -31,8 +31,8 @@ def recomputed_figures(
 ) -> dict[str, Any]:
     """What ``figures.json`` should say.
 
-    What happened before the release (rows read, quarantined, left out for want of consent, who was filtered
-    out, documented annotators) is taken from ``figures``; shares of it are computed anew.
+    What happened before the release (rows read, quarantined, left out for want of consent, who they are,
+    who was filtered out, documented annotators) is taken from ``figures``; shares of it are computed anew.
 
     Args:
         annotators: ``annotators.parquet``.
@@ -73,6 +73,7 @@ def recomputed_figures(
         read=counts["read"],
         quarantined=counts["quarantined"],
         without_consent=counts["without_consent"],
+        missing=_missing(figures.get("without_consent"), fields),
         k=manifest["k"],
     )
     for part in parts():
@@ -92,6 +93,10 @@ def _left_out(judgements: pl.DataFrame, made: pl.Series) -> dict[str, int]:
     )
     rows = judgements.filter(~pl.col("judgement").is_in(made.implode()))
     return dict(rows.select(reason.alias("why"))["why"].value_counts().iter_rows())
+
+
+def _missing(found: Mapping[str, Any] | None, fields: list[str]) -> dict[str, Any] | None:
+    return None if found is None else {**found, "by": _in_order(found["by"], ["site", *fields])}
 
 
 def _in_order(found: Mapping[str, Any], fields: list[str]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from annotation.release_extras import AGGREGATES, ReleaseExtras, aggregates_sche
 from annotation.release_figures import FigureParts
 from annotation.release_files import ReleaseFiles
 from annotation.release_inputs import Batch, Inputs, LiveConsents, gather
+from annotation.release_missing import missing_figures
 from annotation.release_people import People, release_people
 from annotation.release_policy import ReleaseTerms, release_terms
 from annotation.release_tables import (
@@ -249,6 +250,9 @@ def release_of(
             read=inputs.read,
             quarantined=inputs.quarantined,
             without_consent=inputs.without_consent,
+            missing=None
+            if inputs.missing is None
+            else missing_figures(inputs.missing, inputs.missing_profiles, people.fields, k=terms.data.k),
             k=terms.data.k,
         )
         about = _about(terms, inputs, people, as_of=as_of, seed=seed)

@@ -153,6 +153,7 @@ class FigureParts:
         read: int,
         quarantined: int,
         without_consent: int,
+        missing: Mapping[str, Any] | None,
         k: int | None,
     ) -> dict[str, Any]:
         """Every figure of the card as one JSON object.
@@ -166,6 +167,7 @@ class FigureParts:
             read: Rows read.
             quarantined: Rows not accepted.
             without_consent: Judgements left out for want of a live consent.
+            missing: Who is missing for want of one (:func:`annotation.release_missing.missing_figures`).
             k: Smallest published cell.
         """
         annotators, fields = self._annotators, self._fields
@@ -205,6 +207,7 @@ class FigureParts:
                 field: dict(sorted(annotators[field].value_counts().iter_rows()))
                 for field in ("site", *fields)
             },
+            "without_consent": missing,
             "filtered_out": _filtered(filtered, annotators, fields, k),
         }
 

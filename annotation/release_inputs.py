@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.records import ITEMS, JUDGEMENTS, PROFILES
+from annotation.release_missing import PEOPLE, refused_people
 from annotation.release_survey import Survey
 from governance.errors import RecordError, RefusedError
 
@@ -58,6 +59,7 @@ class Batch:
         read: Rows that validation read.
         quarantined: Rows that it did not accept.
         filtered: The same by codebook answer.
+        quarantine: ``annotator, site, rules`` of those rows; None where it is not at hand.
     """
 
     digest: str
@@ -67,6 +69,7 @@ class Batch:
     read: int
     quarantined: int
     filtered: tuple[FilteredCount, ...] = ()
+    quarantine: pa.Table | None = None
 
     @classmethod
     def from_files(cls, digest: str, files: Mapping[str, bytes]) -> Self:
@@ -105,10 +108,17 @@ def read_checks(digest: str, data: bytes) -> tuple[int, int, tuple[FilteredCount
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveConsents:
-    """The consents that are live for a purpose when the release is built."""
+    """The consents that are live for a purpose when the release is built.
+
+    Attributes:
+        purpose: The purpose.
+        live: Ids of the consents.
+        rules: Ids of the rules by which validation quarantines a judgement without one.
+    """
 
     purpose: str
     live: frozenset[str]
+    rules: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +146,9 @@ class Inputs:
         quarantined: Rows they did not accept.
         filtered: The same by codebook answer, summed over batches.
         without_consent: Judgements left out because no live consent stands behind them.
+        missing: ``annotator, site`` of those who judged and did not agree, so that nothing of theirs is here;
+            None if consent was not looked at.
+        missing_profiles: Their codebook answers.
         digest: Identity of the kept rows.
     """
 
@@ -146,6 +159,8 @@ class Inputs:
     quarantined: int
     filtered: tuple[FilteredCount, ...]
     without_consent: int
+    missing: pl.DataFrame | None
+    missing_profiles: pl.DataFrame
     digest: str
 
 
@@ -163,14 +178,19 @@ def gather(batches: Sequence[Batch], *, consents: LiveConsents | None) -> Inputs
         raise RefusedError("the release", ["there is no batch"])
     judgements = _joined([batch.judgements for batch in batches], JUDGEMENTS)
     items = _joined([batch.items for batch in batches], ITEMS)
-    part, without_consent = keep_part(judgements, items, consents=consents)
+    part, left_out = keep_part(judgements, items, consents=consents)
+    refused = []
+    if consents is not None:
+        tables = [batch.quarantine for batch in batches if batch.quarantine is not None]
+        refused = [refused_people(pl.DataFrame(table), consents.rules) for table in tables]
     survey = Survey()
     survey.add(part.judgements, part.items)
     return finish_inputs(
         lambda: iter([part]),
         survey,
         _joined([batch.profiles for batch in batches], PROFILES),
-        without_consent=without_consent,
+        without_consent=left_out.height,
+        refused=None if consents is None else [left_out, *refused],
         read=sum(batch.read for batch in batches),
         quarantined=sum(batch.quarantined for batch in batches),
         filtered=[batch.filtered for batch in batches],
@@ -179,8 +199,8 @@ def gather(batches: Sequence[Batch], *, consents: LiveConsents | None) -> Inputs
 
 def keep_part(
     judgements: pl.DataFrame, items: pl.DataFrame, *, consents: LiveConsents | None
-) -> tuple[Part, int]:
-    """The kept rows among these, and how many judgements were left out for want of a live consent.
+) -> tuple[Part, pl.DataFrame]:
+    """The kept rows among these, and ``annotator, site`` of each judgement left out for want of a live consent.
 
     Args:
         judgements: Rows of any number of batches: all those of the items that any of them names.
@@ -192,16 +212,16 @@ def keep_part(
     """
     said = once(judgements, ["judgement"], "judgement")
     shown = once(items, ["item"], "item")
-    left_out = 0
+    left_out = said.clear()
     if consents is not None:
-        kept = said.filter(pl.col("consent").is_in(list(consents.live)))
-        left_out = said.height - kept.height
-        said = kept
+        live = pl.col("consent").is_in(list(consents.live)).fill_null(value=False)
+        left_out, said = said.filter(~live), said.filter(live)
     said = said.sort("item", "annotator", "judgement")
     missing = said.join(shown, on="item", how="anti")
     if missing.height:
         raise RecordError("a judged item is in no batch", field="item", value=missing["item"][0])
-    return Part(judgements=said, items=shown.join(said, on="item", how="semi").sort("item")), left_out
+    part = Part(judgements=said, items=shown.join(said, on="item", how="semi").sort("item"))
+    return part, left_out.select(list(PEOPLE))
 
 
 def finish_inputs(
@@ -210,11 +230,15 @@ def finish_inputs(
     profiles: pl.DataFrame,
     *,
     without_consent: int,
+    refused: Sequence[pl.DataFrame] | None,
     read: int,
     quarantined: int,
     filtered: Sequence[Sequence[FilteredCount]],
 ) -> Inputs:
     """The inputs of surveyed parts.
+
+    ``refused`` are tables of ``annotator, site``, repeated or not, of judgements that were left out or quarantined
+    for want of consent; None if consent was not looked at.
 
     Raises:
         RefusedError: Nothing is left.
@@ -227,11 +251,14 @@ def finish_inputs(
                 f"no judgement is left: {len(filtered)} batches, {without_consent} judgements without live consent"
             ],
         )
-    answers = (
-        once_profiles(profiles)
-        .join(survey.people, on=["annotator", "site"], how="semi")
-        .sort("annotator", "site", "field", "value", "status")
-    )
+    told = once_profiles(profiles)
+    people = ["annotator", "site"]
+    order = ("annotator", "site", "field", "value", "status")
+    answers = told.join(survey.people, on=people, how="semi").sort(order)
+    missing = None
+    if refused is not None:
+        tables = [pl.DataFrame(schema=PEOPLE), *refused]
+        missing = pl.concat(tables).unique().join(survey.people, on=people, how="anti").sort(people)
     return Inputs(
         parts=parts,
         survey=survey,
@@ -240,6 +267,8 @@ def finish_inputs(
         quarantined=quarantined,
         filtered=_filtered(filtered),
         without_consent=without_consent,
+        missing=missing,
+        missing_profiles=told.clear() if missing is None else told.join(missing, on=people, how="semi"),
         digest=survey.inputs_digest(answers),
     )
 

@@ -18,7 +18,7 @@ from annotation.suppression_across import hide_differences
 from annotation.weights import Raked, rake
 from governance.errors import RecordError
 
-__all__ = ["RESERVED", "People", "release_people"]
+__all__ = ["RESERVED", "People", "release_people", "wide_profiles"]
 
 RESERVED: Final = ("annotator", "site", "simulated", "split", "judgements", "weight")
 _TOLD: Final = (str(AnswerStatus.ANSWERED), str(AnswerStatus.PREFER_NOT_TO_SAY))
@@ -76,7 +76,7 @@ def release_people(
         (annotator, site): _scoped(scope, annotator, site)
         for annotator, site in people.select("annotator", "site").iter_rows()
     }
-    wide, fields = _wide(people, profiles, important)
+    wide, fields = wide_profiles(people, profiles, important)
     withheld: dict[str, str] = {}
     if k is None:
         withheld = dict.fromkeys(fields, "no rule of the policy says how small a published cell may be")
@@ -114,7 +114,7 @@ def _scoped(scope: bytes, annotator: str, site: str) -> str:
     return "a-" + mac.hexdigest()[:20]
 
 
-def _wide(
+def wide_profiles(
     people: pl.DataFrame, profiles: pl.DataFrame, important: Sequence[str]
 ) -> tuple[pl.DataFrame, list[str]]:
     """One column per codebook field: the category, or the status where there is none."""

@@ -57,7 +57,8 @@ def consents_for(platform: Platform, policy: EffectivePolicy) -> LiveConsents | 
     if purpose is None:
         return None
     live = (row["consent"] for row in live_consents(platform.db) if row["purpose"] == purpose)
-    return LiveConsents(purpose=purpose, live=frozenset(live))
+    rules = (need.id for need in policy.data_requirements if need.check == "consent")
+    return LiveConsents(purpose=purpose, live=frozenset(live), rules=frozenset(rules))
 
 
 def earlier_people(platform: Platform) -> list[pl.DataFrame]:

@@ -10,7 +10,7 @@ a byte of the release.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,9 @@ from annotation.release_inputs import (
     once_profiles,
     read_checks,
 )
+from annotation.release_missing import PEOPLE, refused_people
 from annotation.release_survey import Survey
+from annotation.release_walk import table_rows
 from governance.errors import RecordError, RefusedError
 
 __all__ = ["ROWS_OF_A_PART", "BatchFolder", "spill"]
@@ -81,6 +83,15 @@ class BatchFolder:
                     f"the batch cannot be read: {error}", file=f"{self.digest}/{table}.parquet"
                 ) from error
 
+    def refused(self, rules: Collection[str]) -> pl.DataFrame:
+        """``annotator, site`` of the rows that these rules quarantined; nobody where nothing was kept of them."""
+        found = [pl.DataFrame(schema=PEOPLE)]
+        path = self.folder / "quarantine.parquet"
+        if rules and path.exists():
+            rows = table_rows(path, columns=[*PEOPLE, "rules"])
+            found += [refused_people(frame, rules) for frame in rows]
+        return pl.concat(found).unique()
+
 
 def spill(
     batches: Sequence[BatchFolder],
@@ -108,11 +119,13 @@ def spill(
     _deal(batches, scratch, "items", ITEMS, borders)
     survey = Survey()
     without_consent = 0
+    refused = [pl.DataFrame(schema=PEOPLE)]
     for number in range(len(borders) + 1):
         part, left_out = keep_part(
             _read(scratch, "judgements", number), _read(scratch, "items", number), consents=consents
         )
-        without_consent += left_out
+        without_consent += left_out.height
+        refused = [pl.concat([*refused, left_out]).unique()]
         survey.add(part.judgements, part.items)
         for name, frame, schema in (
             ("judgements", part.judgements, JUDGEMENTS),
@@ -124,6 +137,8 @@ def spill(
     checks = [
         read_checks(batch.digest, _bytes(batch.folder / "checks.json", batch.digest)) for batch in batches
     ]
+    if consents is not None:
+        refused += [batch.refused(consents.rules) for batch in batches]
     profiles = pl.DataFrame(PROFILES.empty_table())
     for batch in batches:
         # Batches repeat the answers of the same people: held are those that differ.
@@ -134,6 +149,7 @@ def spill(
         survey,
         profiles,
         without_consent=without_consent,
+        refused=None if consents is None else refused,
         read=sum(read for read, _, _ in checks),
         quarantined=sum(quarantined for _, quarantined, _ in checks),
         filtered=[filtered for _, _, filtered in checks],

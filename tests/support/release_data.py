@@ -111,6 +111,7 @@ def batch(made: dict[str, list[dict[str, Any]]], name: str = "whole", **more: An
         read=more.get("read", len(made["judgements"])),
         quarantined=more.get("quarantined", 0),
         filtered=more.get("filtered", ()),
+        quarantine=more.get("quarantine"),
     )
 
 
