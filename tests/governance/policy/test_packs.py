@@ -13,9 +13,11 @@ from infra.policy_files import POLICIES, load, load_pack, packs, read_source
 from tests.support.policies import AT
 
 FILES = sorted(
-    path for folder in ("tier1", "tier2", "tier3", "demo") for path in (POLICIES / folder).iterdir()
+    path
+    for folder in ("tier1", "tier2", "tier3", "demo", "personas")
+    for path in (POLICIES / folder).rglob("*.yaml")
 )
-PACKS = ["baseline", "provider", "health", "companion", "demo"]
+PACKS = ["baseline", "provider", "health", "companion", "demo", "persona-bounds"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
