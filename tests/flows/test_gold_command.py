@@ -16,7 +16,7 @@ from flows.wiring import open_platform
 from governance.errors import RecordError
 from infra.assignment_files import make_assigner
 from infra.events import write_events
-from infra.expectations import run as expect_by_gx
+from infra.expectations import run_on_files as expect_by_gx
 from infra.policy_files import POLICIES
 from infra.portal_judgements import show, submit
 from infra.stack.secrets import ensure_secrets
