@@ -109,3 +109,34 @@ def test_the_floor_is_told_what_the_gate_is_told(floor, platform):
             plain.set_registered_model_alias(MODEL, "champion", 3)
         plain.delete_registered_model_alias(MODEL, "champion")
     plain._dispose_engine()
+
+
+def test_a_grant_holds_in_every_workspace_that_has_the_version(floor, platform, monkeypatch):
+    from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+    from mlflow.utils.workspace_context import WorkspaceContext
+
+    monkeypatch.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
+    plain = WorkspaceAwareSqlAlchemyStore(floor.database)
+    for workspace, versions in (("default", 2), ("team", 2), ("short", 1)):
+        with WorkspaceContext(workspace):
+            plain.create_registered_model(MODEL)
+            for _ in range(versions):
+                plain.create_model_version(MODEL, "mlflow-artifacts:/0/x")
+    decide(platform, "2", "PASS")
+    platform.publish(clock())
+    champion = {(MODEL, "champion", 2)}
+    assert set(granted(floor)) == set(granted(floor, "team")) == champion
+    assert granted(floor, "short") == {}
+    with WorkspaceContext("team"):
+        plain.set_registered_model_alias(MODEL, "champion", 2)
+        with pytest.raises((MlflowException, sa.exc.DBAPIError), match="protected alias"):
+            plain.set_registered_model_alias(MODEL, "champion", 1)
+        with pytest.raises((MlflowException, sa.exc.DBAPIError), match="protected alias"):
+            plain.delete_registered_model_alias(MODEL, "champion")
+    with WorkspaceContext("short"):
+        plain.create_model_version(MODEL, "mlflow-artifacts:/0/x")  # not there yet when grants were written
+        with pytest.raises((MlflowException, sa.exc.DBAPIError), match="protected alias"):
+            plain.set_registered_model_alias(MODEL, "champion", 2)
+        platform.publish(clock())
+        plain.set_registered_model_alias(MODEL, "champion", 2)
+    plain._dispose_engine()
