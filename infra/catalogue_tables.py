@@ -21,7 +21,7 @@ _ROWS: Final = 10_000
 def item_tables(db: Database) -> Iterator[pa.Table]:
     """``ITEMS`` rows of every item, in the order of their ids."""
     query = select(ITEMS.c.record).order_by(ITEMS.c.item).execution_options(yield_per=_ROWS)
-    with db.read() as connection:
+    with db.stream() as connection:
         for some in connection.execute(query).scalars().partitions():
             yield table(some, records.ITEMS)
 
@@ -30,6 +30,6 @@ def presentation_tables(db: Database, site: str) -> Iterator[pa.Table]:
     """What validation reads of the presentations of a site."""
     columns = [PRESENTATIONS.c[name] for name in facts.PRESENTATIONS.names]
     query = select(*columns).where(PRESENTATIONS.c.site == site).execution_options(yield_per=_ROWS)
-    with db.read() as connection:
+    with db.stream() as connection:
         for some in connection.execute(query).mappings().partitions():
             yield table([dict(row) for row in some], facts.PRESENTATIONS)

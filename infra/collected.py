@@ -231,7 +231,7 @@ def event_digests(db: Database, site: str | None = None) -> Iterator[str]:
     query = select(RAW_EVENTS.c.digest).distinct().order_by(RAW_EVENTS.c.digest)
     if site is not None:
         query = query.where(RAW_EVENTS.c.site == site)
-    with db.read() as connection:
+    with db.stream() as connection:
         yield from connection.execute(query.execution_options(yield_per=_PARAMETERS)).scalars()
 
 

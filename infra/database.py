@@ -92,6 +92,12 @@ class Database:
             with self._reached(), self._engine.connect() as connection:
                 yield connection.execution_options(isolation_level="AUTOCOMMIT")
             return
+        with self.stream() as connection:
+            yield connection
+
+    @contextmanager
+    def stream(self) -> Iterator[Connection]:
+        """A connection that reads some rows at a time: one transaction, which a cursor on the server needs."""
         with self._reached(), self._engine.connect() as connection, connection.begin():
             yield connection
 

@@ -18,6 +18,7 @@ from flows.wiring import Platform, data_checks, open_platform
 from governance.digest import digest
 from infra import catalogue, ledger
 from infra.events import write_events
+from infra.scratch import scratch_folder
 from tests.infra.test_resubmissions import event
 from tests.support.batches import Batch
 
@@ -71,12 +72,14 @@ def recorded(platform: Platform, tree: str, inputs: str, at: datetime) -> None:
 def test_a_batch_is_checked_stored_and_released_part_by_part(platform: Platform) -> None:
     collected(platform)
     policy = platform.policy(NOW)
-    found = check.fn(platform, "main", data_checks(policy), policy, digest("inputs"))
+    with scratch_folder(platform.settings.home, "validate") as folder:
+        judged = check.fn(platform, "main", data_checks(policy), policy, digest("inputs"), folder)
+        tree = platform.store.put_tree("batches", judged.files)
+    found = judged.summary
     assert found.read == 32
     assert "D.duration" in found.failed_rules
     # Nobody knows the policy that the answers were given under, and that is said.
-    assert [stale.judgements for stale in found.stale] == [found.accepted.num_rows]
-    tree = platform.store.put_tree("batches", found.tables())
+    assert [stale.judgements for stale in found.stale] == [found.accepted]
     recorded(platform, tree, digest("inputs"), NOW)
     assert consents_for(platform, policy) is None
     target = AlignmentTarget(better="clearer", asked="nobody", for_whom="a test")
@@ -84,7 +87,7 @@ def test_a_batch_is_checked_stored_and_released_part_by_part(platform: Platform)
     with scratch(platform) as folder:
         built = [build.fn(platform, [tree], terms, folder, as_of=date(2026, 1, 10), seed=0) for _ in range(2)]
         assert built[0].digest == built[1].digest
-        assert built[0].figures["counts"]["judgements"] == found.accepted.num_rows
+        assert built[0].figures["counts"]["judgements"] == found.accepted
         stored = platform.store.put_tree("releases", built[0].contents())
     assert not list((platform.settings.home / "scratch").iterdir())
     place = Path(platform.store.uri("releases", stored).removeprefix("file://"))

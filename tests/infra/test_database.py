@@ -21,6 +21,7 @@ from annotation.ports import KnownEvents
 from governance.digest import digest_set
 from governance.errors import DigestError, InputError, OutsideError, RefusedError
 from infra import catalogue, collected, events, ledger, log
+from infra.catalogue_tables import item_tables, presentation_tables
 from infra.database import Database
 from infra.migrations import Migration, migrate, migrations
 from infra.objects_directory import DirectoryStore
@@ -184,6 +185,9 @@ class TestEvents:
     def test_a_time_without_a_zone_is_a_mistake(self, db: Database) -> None:
         with pytest.raises(StatementError, match="needs a zone"):
             collected.append_events(db, *HERE, [event("a")], "sha256:c", "1", now=datetime(2026, 1, 1))
+
+    def test_what_validation_reads_comes_some_rows_at_a_time(self, db: Database) -> None:
+        assert list(item_tables(db)) == list(presentation_tables(db, "main")) == []
 
     def test_written_and_read(self, db: Database, tmp_path: Path) -> None:
         store = DirectoryStore(tmp_path / "o")
