@@ -19,7 +19,7 @@ from annotation.people_facts import annotator_known, gold_share, presentation_co
 from annotation.record_checks import LONGEST_RATIONALE
 from annotation.records import ITEMS, PROFILES, Outcome, Source
 from annotation.screening import named_models, personal_data, prefilter
-from annotation.staging import as_table
+from annotation.staging import as_frame, as_table
 from governance.errors import RecordError
 
 __all__ = [
@@ -118,12 +118,9 @@ def shaped(table: pa.Table | pl.DataFrame | None, schema: pa.Schema, name: str) 
         if column not in given.column_names:
             raise RecordError("missing column", file=name, field=column)
     try:
-        frame = pl.from_arrow(given.select(schema.names).cast(schema))
+        return as_frame(given.select(schema.names).cast(schema))
     except (pa.ArrowInvalid, ValueError) as error:
         raise RecordError("a column has another type or a null where none may be", file=name) from error
-    if not isinstance(frame, pl.DataFrame):
-        raise TypeError("a table becomes a frame")
-    return frame
 
 
 def known_once(frame: pl.DataFrame, key: str, *content: str) -> pl.DataFrame:

@@ -22,7 +22,17 @@ from annotation.records import JUDGEMENTS
 from governance.digest import digest
 from governance.errors import RecordError
 
-__all__ = ["STAGED", "as_table", "ordered", "plain", "row_text", "stage_events", "stage_rows", "stage_table"]
+__all__ = [
+    "STAGED",
+    "as_frame",
+    "as_table",
+    "ordered",
+    "plain",
+    "row_text",
+    "stage_events",
+    "stage_rows",
+    "stage_table",
+]
 
 STAGED: Final = pa.schema(
     [
@@ -83,7 +93,7 @@ def stage_rows(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
             continue
         values = [row.get(field.name) for row in listed]
         columns.append(_column(field, values, misfits))
-    return ordered(_frame(pa.Table.from_arrays(columns, schema=STAGED)))
+    return ordered(as_frame(pa.Table.from_arrays(columns, schema=STAGED)))
 
 
 def stage_table(table: pa.Table | pl.DataFrame) -> pl.DataFrame:
@@ -114,7 +124,7 @@ def stage_table(table: pa.Table | pl.DataFrame) -> pl.DataFrame:
             return stage_rows(given.to_pylist())
     staged = pa.Table.from_arrays(columns, schema=STAGED)
     # NaN is no number of seconds; let the slow path name it as a misfit.
-    frame = _frame(staged)
+    frame = as_frame(staged)
     if frame.select((pl.col("seconds").is_nan() | pl.col("seconds").is_infinite()).any()).item():
         return stage_rows(staged.to_pylist())
     return ordered(frame)
@@ -125,7 +135,8 @@ def as_table(table: pa.Table | pl.DataFrame) -> pa.Table:
     return table.to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(table, pl.DataFrame) else table
 
 
-def _frame(table: pa.Table) -> pl.DataFrame:
+def as_frame(table: pa.Table) -> pl.DataFrame:
+    """The frame of an Arrow table."""
     frame = pl.from_arrow(table)
     if not isinstance(frame, pl.DataFrame):
         raise TypeError("a table becomes a frame")

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from annotation.item_facts import compared_texts
 from annotation.similarity import phrases
+from annotation.staging import as_frame
 from infra.duck import streamed
 
 __all__ = ["CopySearch"]
@@ -100,6 +101,4 @@ class CopySearch:
         for step in _STEPS:
             connection.execute(step.format(self._column, **names))
         for batch in streamed(connection, _RESULT.format(self._column, **names), _ROWS):
-            frame = pl.from_arrow(pa.Table.from_batches([batch]))
-            if isinstance(frame, pl.DataFrame):
-                yield frame
+            yield as_frame(pa.Table.from_batches([batch]))

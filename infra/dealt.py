@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
-from annotation.staging import as_table
+from annotation.staging import as_frame, as_table
 from governance.errors import OutsideError
 
 __all__ = ["Dealt", "by_hash"]
@@ -70,9 +70,7 @@ class Dealt:
                     tables.append(pa.ipc.open_stream(file).read_all())
         except (OSError, pa.ArrowException, EOFError) as error:
             raise OutsideError(f"{path}: cannot be read any more, run again: {error}") from error
-        frame = pl.from_arrow(pa.concat_tables(tables)) if tables else self._schema.to_frame()
-        if not isinstance(frame, pl.DataFrame):
-            raise TypeError("a table becomes a frame")
+        frame = as_frame(pa.concat_tables(tables)) if tables else self._schema.to_frame()
         if frame.height != self._rows[number]:
             raise OutsideError(
                 f"{path}: holds {frame.height} rows where {self._rows[number]} were written, run again"

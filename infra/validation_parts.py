@@ -35,7 +35,7 @@ from annotation.item_facts import is_copy_fact
 from annotation.marking import QUARANTINE, repeats
 from annotation.quarantine import NTH, PartCounts, columns_of, conclude, judge_part, require_gold
 from annotation.records import ITEMS, JUDGEMENTS, PROFILES
-from annotation.staging import STAGED, as_table, ordered
+from annotation.staging import STAGED, as_frame, as_table, ordered
 from annotation.validated import Summary, parquet_bytes
 from governance.errors import OutsideError
 from infra.copies_on_disk import CopySearch
@@ -317,16 +317,10 @@ class _Work:
     def _frame(self, name: str, number: int) -> pl.DataFrame:
         path = self.written(name)[number]
         try:
-            frame = pl.from_arrow(pq.read_table(path))
+            return as_frame(pq.read_table(path))
         except (OSError, pa.ArrowException) as error:
             raise OutsideError(f"{path}: cannot be read any more, run again: {error}") from error
-        if not isinstance(frame, pl.DataFrame):
-            raise TypeError("a table becomes a frame")
-        return frame
 
 
 def _schema(schema: pa.Schema) -> dict[str, pl.DataType]:
-    frame = pl.from_arrow(schema.empty_table())
-    if not isinstance(frame, pl.DataFrame):
-        raise TypeError("a table becomes a frame")
-    return dict(frame.schema)
+    return dict(as_frame(schema.empty_table()).schema)
