@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
-from annotation.events import EventKind, EventPage, RawEvent, latest
+from annotation.events import EventKind, EventPage, RawEvent
 from annotation.ports import ObjectStore
 from annotation.records import JUDGEMENTS
 from annotation.staging import stage_rows
@@ -118,7 +118,7 @@ def resubmit(
                 "not in the quarantine of the newest batch", field="source_ref", value=f"{source}:{ref}"
             )
     earlier = {(each.source, each.ref, each.revision): each for each in resubmissions(db, site)}
-    newest = {(e.source, e.ref): e for e in latest(read_events(store, db, site, keys=keys))}
+    newest = {(e.source, e.ref): e for e in read_events(store, db, site, keys=keys, newest=True)}
     made, pages = [], dict[str, list[RawEvent]]()
     for (source, ref), row in sorted(wanted.items()):
         before = newest.get((source, ref))

@@ -197,12 +197,11 @@ def _declare(platform: Platform, site: str, known: Sequence[KnownAnswer], *, by:
 
 def _ground_truths(platform: Platform, site: str, kind: str) -> Iterator[KnownAnswer]:
     from annotation.assignment import Role
-    from annotation.events import latest
     from annotation.gold import KnownAnswer
     from annotation.records import Outcome, Source
     from infra.events import read_events
 
-    for event in latest(read_events(platform.store, platform.db, site, keys=platform.keys)):
+    for event in read_events(platform.store, platform.db, site, keys=platform.keys, newest=True):
         said = event.judgement
         if event.source != Source.LABEL_STUDIO or not event.raw.get("ground_truth") or said is None:
             continue
