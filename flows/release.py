@@ -7,13 +7,11 @@ is made for study: it then says so itself, and no model trained from it passes a
 from __future__ import annotations
 
 import io
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -30,25 +28,12 @@ from infra import ledger
 from infra.consents import live_consents
 from infra.enrolment import withdrawal_requests
 from infra.release_spill import BatchFolder, spill
+from infra.scratch import scratch_folder
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["release"]
-
-_STALE_SECONDS: Final = 86_400
-
-
-@contextmanager
-def scratch(platform: Platform) -> Iterator[Path]:
-    """A folder beside the data for what is too large for memory; what killed builds left is removed."""
-    root = platform.settings.home / "scratch"
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in root.iterdir():
-        if clock().timestamp() - left.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix="release-", dir=root) as folder:
-        yield Path(folder)
 
 
 def consents_for(platform: Platform, policy: EffectivePolicy) -> LiveConsents | None:
@@ -175,7 +160,7 @@ def release(
         target = AlignmentTarget(better=better or "", asked=asked or "", for_whom=for_whom or "")
         policy = platform.policy(clock())
         terms = require_terms(policy, target, consents_for(platform, policy), None)
-        with scratch(platform) as folder:
+        with scratch_folder(platform.settings.home, "release") as folder:
             built = build(
                 platform,
                 [batch.digest for batch in batches],

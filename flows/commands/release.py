@@ -209,11 +209,11 @@ def diff(
 
         found, why = differences([read_release(Path(name)) for name in (before, after)]), None
     else:
-        from flows.release import scratch
         from flows.wiring import open_platform
         from infra.release_store import compare
+        from infra.scratch import scratch_folder
 
-        with open_platform(home) as platform, scratch(platform) as place:
+        with open_platform(home) as platform, scratch_folder(platform.settings.home, "release") as place:
             sides, reasons = compare(platform.store, platform.db, before, after, place)
             found, why = differences(sides), reasons.as_json(by_person=by_person)
     if as_json:

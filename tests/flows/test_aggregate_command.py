@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from annotation.aggregates import aggregate as fit
 from flows.commands.aggregate import aggregate
 from governance.errors import InputError
+from tests.support.commands import run_command
 from tests.support.shared_data import shared
 
 app = typer.Typer()
 app.command()(aggregate)
 
 
-def call(*words: str | Path) -> str:
-    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=True)
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
+call = partial(run_command, app)
 
 
 def found(*words: str | Path) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from flows.commands.agreement import agreement
 from flows.commands.coverage import coverage
 from governance.errors import InputError
+from tests.support.commands import run_command
 from tests.support.shared_data import shared
 
 app = typer.Typer()
@@ -24,11 +24,7 @@ app.command("coverage")(coverage)
 
 def call(*words: str | Path) -> str:
     named = words if words[0] == "coverage" else ("agreement", *words)
-    result = CliRunner().invoke(app, [str(word) for word in named], catch_exceptions=True)
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
+    return run_command(app, *named)
 
 
 def found(*words: str | Path) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner
 
 from annotation.release import AlignmentTarget, Release, build_release
 from flows.commands.release import app
@@ -18,6 +18,7 @@ from governance.digest import digest_bytes
 from governance.errors import InputError
 from governance.policy.compose import compose
 from infra.policy_files import load_pack
+from tests.support.commands import run_command
 from tests.support.release_data import batch, filtered, rows
 
 TARGET = AlignmentTarget(better="more honest", asked="simulated people", for_whom="nobody; a test")
@@ -49,12 +50,7 @@ def write(release: Release, folder: Path) -> Path:
     return folder
 
 
-def call(*words: str | Path, code: int = 0) -> str:
-    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=True)
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result.stdout
+call = partial(run_command, app)
 
 
 def reseal(folder: Path, name: str) -> None:

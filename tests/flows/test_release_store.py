@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
 from annotation.quarantine import QUARANTINE
 from annotation.release import AlignmentTarget, build_release
 from annotation.release_changes import COLLECTED, NO_CONSENT, NOT_THERE
 from annotation.release_inputs import Batch, LiveConsents
 from flows.commands.release import app
-from flows.release import scratch
 from flows.wiring import Platform, open_platform
 from governance.digest import digest
 from governance.errors import InputError, OutsideError
@@ -26,7 +25,9 @@ from infra import ledger, release_store
 from infra.consents import decide, live_consents, record_version
 from infra.policy_files import load_pack
 from infra.release_store import compare
+from infra.scratch import scratch_folder
 from infra.tables import ANNOTATORS
+from tests.support.commands import run_command
 from tests.support.release_data import batch, rows
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -111,12 +112,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"home": home, "one": one, "other": other, "withdrawn": withdrawn, "kept": len(made["judgements"])}
 
 
-def call(*words: str | Path, code: int = 0) -> str:
-    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=True)
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result.stdout
+call = partial(run_command, app)
 
 
 def test_staff_are_told_whose_judgements_went_and_why(told: dict[str, Any]) -> None:
@@ -168,7 +164,7 @@ def test_what_is_not_there_is_said(told: dict[str, Any]) -> None:
         call("diff", told["one"].digest, "sha256:" + "0" * 64, "--home", told["home"])
     with pytest.raises(InputError, match="the other is not"):
         call("diff", told["one"].digest, told["home"], "--home", told["home"])
-    with open_platform(told["home"]) as platform, scratch(platform) as place:
+    with open_platform(told["home"]) as platform, scratch_folder(told["home"], "release") as place:
         erased = ledger.Release(
             digest=digest("erased"),
             inputs_digest=digest("inputs"),

@@ -12,7 +12,7 @@ import pytest
 from annotation.events import EventPage
 from annotation.release import AlignmentTarget, require_terms
 from annotation.release_verify import verify_release
-from flows.release import build, consents_for, scratch
+from flows.release import build, consents_for
 from flows.validate import check, last_distributions
 from flows.wiring import Platform, data_checks, open_platform
 from governance.digest import digest
@@ -84,7 +84,7 @@ def test_a_batch_is_checked_stored_and_released_part_by_part(platform: Platform)
     assert consents_for(platform, policy) is None
     target = AlignmentTarget(better="clearer", asked="nobody", for_whom="a test")
     terms = require_terms(policy, target, None, None)
-    with scratch(platform) as folder:
+    with scratch_folder(platform.settings.home, "release") as folder:
         built = [build.fn(platform, [tree], terms, folder, as_of=date(2026, 1, 10), seed=0) for _ in range(2)]
         assert built[0].digest == built[1].digest
         assert built[0].figures["counts"]["judgements"] == found.accepted
