@@ -6,12 +6,13 @@ the number that would give the variance seen between people.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
+
+from governance.audit.comparisons import wilson_bounds
 
 __all__ = ["Rate", "preference_rate"]
 
@@ -71,12 +72,5 @@ def preference_rate(
         effective = min(total, rate * (1 - rate) / variance)
     tail = 1 - (1 - confidence) / 2
     effective *= float(ndtri(tail) / stdtrit(people - 1, tail)) ** 2
-    low, high = _wilson(rate, effective, confidence)
+    low, high = wilson_bounds(rate, effective, z=float(ndtri(tail)))
     return Rate(rate=rate, low=low, high=high, judgements=int(total), people=people, effective=effective)
-
-
-def _wilson(rate: float, n: float, confidence: float) -> tuple[float, float]:
-    z = float(ndtri(1 - (1 - confidence) / 2))
-    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return max(0.0, centre - reach), min(1.0, centre + reach)

@@ -20,10 +20,9 @@ __all__ = ["beside_champion", "champion_of"]
 
 def champion_of(platform: Platform, policy: EffectivePolicy, info: VersionInfo) -> VersionInfo | None:
     """The holder of the policy's first protected alias, unless it is the version itself."""
-    for alias in sorted(policy.promotion.aliases)[:1]:
-        holder = platform.registry().holder(info.model, alias)
-        return None if holder is None or holder.version == info.version else holder
-    return None
+    alias = min(policy.promotion.aliases, default=None)
+    holder = None if alias is None else platform.registry().holder(info.model, alias)
+    return None if holder is None or holder.version == info.version else holder
 
 
 def beside_champion(

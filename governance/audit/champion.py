@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from governance.audit.comparisons import mcnemar
+from governance.audit.comparisons import mcnemar, wilson_bounds
 from governance.audit.judges import Judge, Outcome
 from governance.audit.plan import AuditPlan, Cell
 from governance.audit.responses import NO_PERSONA, Response
@@ -195,15 +195,8 @@ def _bounds(
     sides = [(side[name], side.get(name + _COUNT, 0.0)) for side in (candidate, champion)]
     if any(not 0 <= share <= 1 or n < 1 for share, n in sides):
         return None
-    (p, (low1, high1)), (q, (low2, high2)) = [(share, _wilson(share, n)) for share, n in sides]
+    (p, (low1, high1)), (q, (low2, high2)) = [(share, wilson_bounds(share, n, z=_Z)) for share, n in sides]
     return p - q - math.hypot(p - low1, high2 - q), p - q + math.hypot(high1 - p, q - low2)
-
-
-def _wilson(share: float, n: float) -> tuple[float, float]:
-    middle = share + _Z**2 / (2 * n)
-    reach = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n * n))
-    whole = 1 + _Z**2 / n
-    return (middle - reach) / whole, (middle + reach) / whole
 
 
 def table_of(
