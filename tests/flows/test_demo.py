@@ -39,10 +39,10 @@ def story_of(run):
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("store", ["directory", "s3"])
+@pytest.mark.parametrize("store", [pytest.param("directory", marks=pytest.mark.slow), "s3"])
 def test_one_version_is_promoted_and_one_refused_for_its_own_fault_alone(tmp_path, store):
     home = tmp_path / "demo"
-    keep = ("--keep",) if store == "directory" else ()
+    keep = ("--keep",) if store == "s3" else ()
     story = story_of(bounds("demo", "--home", home, "--store", store, "--json", *keep))
     try:
         assert {kind: verdict == "PASS" for kind, verdict in story["verdicts"].items()} == {
