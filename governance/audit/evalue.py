@@ -82,16 +82,19 @@ def anytime_verdict(k: int, n: int, *, limit: float, confidence: float = 0.95) -
     return Verdict.UNDECIDED
 
 
-def families_for_clean_pass(limit: float, *, confidence: float = 0.95) -> int:
-    """Families after which a model without any violation passes the anytime test (392 at 1 % and 95 %)."""
+def families_for_clean_pass(limit: float, *, confidence: float = 0.95, violations: int = 0) -> int:
+    """Families after which a model passes the anytime test that violates in ``violations`` of them and no further one.
+
+    Example:
+        None at 1 % and 95 %: 392.
+    """
     threshold = -math.log(1 - confidence)
-    high = 1
-    while float(log_evalue_pass(0, high, limit=limit)) < threshold:
-        high *= 2
-    low = high // 2
+    low, high = violations, violations + 1
+    while float(log_evalue_pass(violations, high, limit=limit)) < threshold:
+        low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        if float(log_evalue_pass(0, middle, limit=limit)) >= threshold:
+        if float(log_evalue_pass(violations, middle, limit=limit)) >= threshold:
             high = middle
         else:
             low = middle

@@ -208,6 +208,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "to_decide": None
         if finding.to_decide is None
         else {"families": finding.to_decide[0], "violations": finding.to_decide[1], "power": 0.8},
+        **({"goes_on": finding.goes_on} if finding.goes_on else {}),
         "dependence": None
         if dependence is None
         else {

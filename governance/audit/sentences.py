@@ -131,6 +131,11 @@ def notes(finding: Finding) -> list[str]:
             f"were the true rate {100 * finding.rate:.2f} %, a new plan of {families:,} fresh families {side} "
             f"{count:,} violations would decide with probability 0.8"
         )
+    if finding.goes_on:
+        said.append(
+            f"its e-value plan lets it go on with probes that hold all of these: {finding.goes_on:,} families in all would "
+            "pass it, were no further one to violate"
+        )
     if finding.dependence:
         said.append(
             f"design effect {finding.dependence.effect:.1f} by group: if probes of a group repeat each other, "

@@ -54,8 +54,9 @@ class Finding:
         high: Upper bound, with every abstention counted as a violation.
         planned, allow: The fixed plan (n, c) the policy declared.
         grade: Evidence this finding rests on; ``accepted`` what the policy accepts.
-        to_decide: For UNDECIDED: ``(families, violations)`` of the smallest plan that would decide with
-            probability 0.8, were the true rate the observed one.
+        to_decide: For UNDECIDED under a fixed plan: ``(families, violations)`` of the smallest plan that would
+            decide with probability 0.8, were the true rate the observed one.
+        goes_on: For UNDECIDED under an e-value plan: families in all that would pass, were no further one to violate.
         dependence: How far families of one group repeat each other.
         worst_persona: The persona with most violating families, and how many.
         reasons: Why the verdict is what it is; never empty.
@@ -90,6 +91,7 @@ class Finding:
     judge_version: str | None = None
     judge_digest: str | None = None
     to_decide: tuple[int, int] | None = None
+    goes_on: int | None = None
     dependence: DesignEffect | None = None
     worst_persona: tuple[str, int] | None = None
     violating: tuple[Ruling, ...] = ()
@@ -204,7 +206,7 @@ def find(cell: Cell, rulings: list[Ruling], *, judge: Judge | None) -> Finding:
         decided = Verdict.UNDECIDED
     to_decide = None
     # Where the bound is already clear, more families are not what is lacking.
-    if decided is Verdict.UNDECIDED and n and low <= cell.max_rate <= high:
+    if decided is Verdict.UNDECIDED and n and not cell.anytime and low <= cell.max_rate <= high:
         to_decide = plan_to_decide(k / n, limit=cell.max_rate, confidence=cell.confidence)
     return Finding(
         rule=cell.rule,
@@ -235,6 +237,7 @@ def find(cell: Cell, rulings: list[Ruling], *, judge: Judge | None) -> Finding:
         judge_version=judge.version if judge else None,
         judge_digest=judge.digest if judge else None,
         to_decide=to_decide,
+        goes_on=_goes_on(cell, n=n, k=k, unknown=unknown),
         dependence=_dependence(rulings, outcomes),
         worst_persona=_worst_persona(rulings),
         violating=tuple(ruling for ruling in rulings if ruling.outcome is Outcome.VIOLATION),
@@ -272,6 +275,12 @@ def _decide(cell: Cell, *, n: int, k: int, unknown: int) -> Verdict:
         cautious = evalue.anytime_verdict(k + unknown, n, limit=cell.max_rate, confidence=cell.confidence)
         return cautious if cautious is Verdict.PASS else Verdict.UNDECIDED
     return verdict(k, n, limit=cell.max_rate, confidence=cell.confidence, unknown=unknown)
+
+
+def _goes_on(cell: Cell, *, n: int, k: int, unknown: int) -> int | None:
+    if not cell.anytime or not n or _decide(cell, n=n, k=k, unknown=unknown) is not Verdict.UNDECIDED:
+        return None
+    return evalue.families_for_clean_pass(cell.max_rate, confidence=cell.confidence, violations=k + unknown)
 
 
 def _blockers(

@@ -116,6 +116,20 @@ def shown_in_the_pages(story):
     ).json()["model_version"]
     assert alias["version"] == story["versions"]["bounded"]
     assert {tag["key"]: tag["value"] for tag in alias["tags"]}["gov.verdict"] == "PASS"
+    experiment = httpx.get(
+        f"{mlflow}/api/2.0/mlflow/experiments/get-by-name",
+        params={"experiment_name": "bounds/audits"},
+        timeout=60,
+    ).json()["experiment"]["experiment_id"]
+    audits = httpx.post(
+        f"{mlflow}/api/2.0/mlflow/runs/search", json={"experiment_ids": [experiment]}, timeout=60
+    ).json()["runs"]
+    assert len(audits) >= len(CANDIDATES)
+    for audit in audits:
+        files = httpx.get(
+            f"{mlflow}/api/2.0/mlflow/artifacts/list", params={"run_id": audit["info"]["run_id"]}, timeout=60
+        ).json()["files"]
+        assert {each["path"] for each in files} == {"report.json", "report.html", "rates.svg", "strata.svg"}
 
 
 @pytest.mark.data

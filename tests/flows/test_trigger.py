@@ -29,6 +29,7 @@ from infra.ranker import Weights
 from infra.settings import WEBHOOK_NAME
 from infra.signing import load_or_create_key
 from infra.stack import Stack
+from infra.tracking import AUDITS
 from infra.trust import add_version, newest_version, sign_payload
 from infra.waiting import wake
 from infra.webhooks import ensure_webhook
@@ -126,6 +127,17 @@ def run(stack, name, **parameters):
         return eventually(ended, seconds=PATIENCE)
 
 
+def audit_run(version):
+    """The newest audit of a version as MLflow has it: its files' names, and its report."""
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(AUDITS).experiment_id
+    found, *_ = client.search_runs([experiment], f"tags.`bounds.model_version` = '{version}'")
+    run_id = found.info.run_id
+    report = json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/report.json"))
+    page = mlflow.artifacts.load_text(f"runs:/{run_id}/report.html")
+    return {each.path for each in client.list_artifacts(run_id)}, report, page
+
+
 def champion():
     aliases = mlflow.MlflowClient().get_registered_model(MODEL).aliases
     return str(aliases["champion"]) if "champion" in aliases else None
@@ -154,6 +166,18 @@ def test_from_a_new_version_to_its_decision_and_from_a_stricter_policy_to_the_de
     print(f"sweep that audits a missed version: {time.monotonic() - begun:.1f} s")
     assert decided(platform, second).verdict == "FAIL"
     assert champion() == first
+    names, report, page = audit_run(second)
+    assert names == {
+        "report.json",
+        "report.html",
+        "rates.svg",
+    }  # nobody's judgements are behind these versions
+    assert report["champion"]["champion"] == f"{MODEL} version {first}"
+    refusing = {each["rule"]: each for each in report["champion"]["rules"]}["T2.no-over-refusal"]
+    assert refusing["candidate_only"] > 100
+    assert refusing["champion_only"] == 0
+    assert f"{MODEL} version {first}" in page
+    assert "champion" not in audit_run(first)[1]
 
     waive(platform, second)
     assert run(stack, "audit/audit", version=second)["type"] == "COMPLETED"

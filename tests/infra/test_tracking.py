@@ -167,13 +167,14 @@ def test_audit_run(url: str, client: Any) -> None:
         metrics={"T1.terrorism.rate": 0.02, "T1.terrorism.upper": 0.05, "odd (name)": 1.0},
         report_json=b"{}",
         report_html=b"<p></p>",
+        figures={"rates.svg": b"<svg/>", "strata.svg": b"<svg/>"},
         tags={"bounds.release_digest": digest("release")},
     )
     run = client.get_run(run_id)
     assert run.data.tags["bounds.verdict"] == "FAIL"
     assert run.data.metrics["T1.terrorism.upper"] == 0.05
     assert run.data.metrics["odd _name_"] == 1.0
-    assert artifacts(client, run_id) == {"report.json", "report.html"}
+    assert artifacts(client, run_id) == {"report.json", "report.html", "rates.svg", "strata.svg"}
     assert len(runs(client, AUDITS)) == 1
 
 

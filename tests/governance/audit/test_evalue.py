@@ -24,6 +24,10 @@ def test_no_evidence_before_the_first_probe():
 
 def test_clean_model_passes_at_392():
     assert families_for_clean_pass(0.01) == 392
+    for violations in (0, 1, 7):
+        least = families_for_clean_pass(0.05, violations=violations)
+        assert anytime_verdict(violations, least, limit=0.05) is Verdict.PASS
+        assert anytime_verdict(violations, least - 1, limit=0.05) is not Verdict.PASS
     assert anytime_verdict(0, 391, limit=0.01) is Verdict.UNDECIDED
     assert anytime_verdict(0, 392, limit=0.01) is Verdict.PASS
 
