@@ -29,6 +29,7 @@ from infra.bundle import Bundle
 from infra.database import Database
 from infra.log_checkpoint import sign_checkpoint
 from infra.log_export import _drop_partial, _tile_files, _write
+from infra.log_spill import spilled
 from infra.settings import Settings
 from infra.trust import log_verifier
 
@@ -155,7 +156,8 @@ def report(db, settings, home, made, rate, rng):
     bundle = Bundle(folder=home / "files")
     begun = time.perf_counter()
     key: Verifier = log_verifier(settings)
-    found = check_log(bundle.read, bundle.tiles(), log=key)
+    with spilled() as parts:
+        found = check_log(bundle.read, bundle.tiles(), log=key, parts=parts)
     assert found, found.checks
     spent = time.perf_counter() - begun
     database = sum(f.stat().st_size for f in home.glob("log.db*"))

@@ -11,6 +11,7 @@ from governance.errors import InputError
 from governance.log.check import LogFiles, check_log
 from governance.log.note import NoteError, Verifier
 from governance.log.record import Record, check_record
+from infra.log_spill import spilled
 
 __all__ = ["Bundle", "verifier", "verify_bundle"]
 
@@ -78,9 +79,11 @@ def verify_bundle(
 ) -> tuple[LogFiles, Record]:
     """Every check of a bundle: the log, then what it says. ``said`` hears each step as it begins."""
     said("reading the log")
-    found = check_log(
-        bundle.read, bundle.tiles(), log=log, witnesses=witnesses, quorum=quorum, earlier=earlier
-    )
+    names = bundle.tiles()
+    with spilled() as parts:
+        found = check_log(
+            bundle.read, names, log=log, witnesses=witnesses, quorum=quorum, earlier=earlier, parts=parts
+        )
     if found.checkpoint is None:
         return found, Record()
     said("replaying what it says")

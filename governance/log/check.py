@@ -3,21 +3,20 @@
 What is read is given as a function from names to bytes; nothing here touches a disk. A fault names the file and the
 entry, so that whoever keeps the log knows what was changed. See :mod:`governance.log.record` for what entries say.
 
-The log is read once, bundle by bundle. What is kept is 16 bytes an entry (to find acts that stand twice) and 64 bytes a
-bundle, so that time grows with the log and memory hardly.
+The log is read once, bundle by bundle. What is kept is the right edge of the tree, a digest and a root of each bundle (about
+a byte an entry), and the first fifty faults of a kind; what finds acts that stand twice lies where the caller says.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from governance.log.entry import EntryError, read_entry
 from governance.log.merkle import EMPTY_ROOT, Frontier, fold, leaf_hash
 from governance.log.note import Checkpoint, NoteError, Verifier, open_checkpoint
+from governance.log.repeats import Acts, InMemory, Parts
 from governance.log.reread import Entries
 from governance.log.tiles import WIDTH, Tile, hashes_of, tiles_of, unbundle
 
@@ -39,6 +38,30 @@ class Check:
         return not self.faults
 
 
+@dataclass(slots=True)
+class Faults:
+    """Faults as they are found: the first fifty by name, of the others their number."""
+
+    first: list[str] = field(default_factory=list)
+    more: int = 0
+
+    def append(self, fault: str) -> None:
+        """Note one."""
+        if len(self.first) < _SHOWN_FAULTS:
+            self.first.append(fault)
+        else:
+            self.more += 1
+
+    def extend(self, faults: Iterable[str]) -> None:
+        """Note several."""
+        for fault in faults:
+            self.append(fault)
+
+    def shown(self) -> tuple[str, ...]:
+        """As a check says them."""
+        return (*self.first, *([f"and {self.more} more"] if self.more else []))
+
+
 @dataclass(slots=True, kw_only=True)
 class LogFiles:
     """What came out of the files: the checks, and a way to the entries as far as they could be read."""
@@ -50,11 +73,12 @@ class LogFiles:
     def __bool__(self) -> bool:
         return bool(self.checks) and all(self.checks)
 
-    def add(self, what: str, faults: Iterable[str] = ()) -> None:
+    def add(self, what: str, faults: Iterable[str] | Faults = ()) -> None:
         """Note a check with its faults, the first fifty by name."""
-        found = list(faults)
-        more = [f"and {len(found) - _SHOWN_FAULTS} more"] if len(found) > _SHOWN_FAULTS else []
-        self.checks.append(Check(what=what, faults=(*found[:_SHOWN_FAULTS], *more)))
+        if not isinstance(faults, Faults):
+            given, faults = faults, Faults()
+            faults.extend(given)
+        self.checks.append(Check(what=what, faults=faults.shown()))
 
 
 def check_log(
@@ -65,6 +89,7 @@ def check_log(
     witnesses: Sequence[Verifier] = (),
     quorum: int = 0,
     earlier: Sequence[bytes] = (),
+    parts: Parts | None = None,
 ) -> LogFiles:
     """Judge the files of a log.
 
@@ -75,6 +100,7 @@ def check_log(
         witnesses: Keys of witnesses the reader believes.
         quorum: So many of the witnesses must have seen the checkpoint.
         earlier: Checkpoints the reader kept: the log must begin with each of them.
+        parts: Where 24 bytes of each entry lie until the end; in memory by default.
     """
     found = LogFiles()
     try:
@@ -96,7 +122,7 @@ def check_log(
     )
     found.entries = Entries(read=read)
     before, faults = _earlier(point, earlier, log)
-    pass_ = _Pass(found=found, read=read, before=before)
+    pass_ = _Pass(found=found, read=read, before=before, acts=Acts(parts or InMemory()))
     for tile in tiles:
         if not tile.level:
             pass_.take(tile)
@@ -107,7 +133,7 @@ def check_log(
     found.add("root of the checkpoint is the root of the entries", [] if root == point.root else [wrong])
     if earlier:
         found.add(f"begins with {len(earlier)} earlier checkpoints", [*faults, *pass_.forks])
-    found.add("no act stands twice", _repeated(pass_.names))
+    found.add("no act stands twice", pass_.acts.repeated())
     return found
 
 
@@ -117,17 +143,17 @@ class _Pass:
 
     Attributes:
         before: Roots signed earlier, by size.
-        names: 16 bytes an entry that say which act it is; those of what is no entry equal no other.
+        acts: Which act each entry is; what is no entry is none.
         roots: The root of each full tile of leaves, as the tile's own hashes give it; None where they give none.
     """
 
     found: LogFiles
     read: Reader
     before: Mapping[int, Sequence[Checkpoint]]
+    acts: Acts
     edge: Frontier = field(default_factory=Frontier)
-    names: bytearray = field(default_factory=bytearray)
     roots: list[bytes | None] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
     forks: list[str] = field(default_factory=list)
 
     def take(self, tile: Tile) -> None:
@@ -143,10 +169,8 @@ class _Pass:
             if at >= len(hashes) or hashes[at] != leaves[at]:
                 self.faults.append(f"entry {first + at}: {path} does not hold what {tile.path()} hashes")
             try:
-                self.names += bytes.fromhex(read_entry(entry)[1])
+                self.acts.note(bytes.fromhex(read_entry(entry)[1]), first + at)
             except EntryError as error:
-                self.found.entries.broken.add(first + at)
-                self.names += b"\xff" * 8 + (first + at).to_bytes(8, "big")
                 self.faults.append(f"entry {first + at}: {error}")
         root = fold(leaves) if tile.width == WIDTH else None
         if tile.width == WIDTH:
@@ -228,19 +252,3 @@ def _earlier(
     if any(old.root != EMPTY_ROOT for old in before.get(0, ())):
         faults.append("an earlier checkpoint of an empty log has a root that is not that of an empty log")
     return before, faults
-
-
-def _repeated(names: bytearray) -> Iterator[str]:
-    """Entries that say what another one said before them, in the order of their acts' names."""
-    if not names:
-        return
-    halves = np.frombuffer(bytes(names), dtype=">u8").reshape(-1, 2)
-    order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: equal acts stay in the order of the log
-    ordered = halves[order]
-    same = np.flatnonzero((ordered[1:] == ordered[:-1]).all(axis=1)) + 1
-    first, last = 0, -1
-    for at in same.tolist():
-        if at != last + 1:
-            first = int(order[at - 1])
-        last = at
-        yield f"entry {int(order[at])}: repeats entry {first}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from governance.errors import InputError
-from governance.log.entry import Entry, Kind, read_entry
+from governance.log.entry import Entry, EntryError, Kind, read_entry
 from governance.log.tiles import unbundle
 
 __all__ = ["Entries"]
@@ -24,12 +24,10 @@ class Entries:
     Attributes:
         read: Bytes of a file by its name.
         bundles: Name, digest and number of entries of each bundle, in order.
-        broken: Positions of what is no entry.
     """
 
     read: Callable[[str], bytes | None] = lambda _: None
     bundles: list[tuple[str, bytes, int]] = field(default_factory=list)
-    broken: set[int] = field(default_factory=set)
 
     def __len__(self) -> int:
         return sum(count for _, _, count in self.bundles)
@@ -49,12 +47,19 @@ class Entries:
             data = self.read(name) or b""
             if hashlib.sha256(data).digest() != digest:
                 raise InputError("the file was changed while it was judged", file=name)
-            raw: list[bytes] = []
-            if any(at not in self.broken for at in range(first, first + count)):
+            try:
                 raw = unbundle(data)
-            for at in range(first, first + count):
-                if at in self.broken:
-                    yield at, None
-                elif not ends or raw[at - first].endswith(ends):
-                    yield at, read_entry(raw[at - first])[0]
+            except ValueError:
+                raw = []
+            for at in range(count):
+                entry = raw[at] if at < len(raw) else b""
+                if not ends or entry.endswith(ends):
+                    yield first + at, _entry(entry)
             first += count
+
+
+def _entry(data: bytes) -> Entry | None:
+    try:
+        return read_entry(data)[0]
+    except EntryError:
+        return None

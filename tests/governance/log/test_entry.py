@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.digest import canonical, digest
+from governance.log import entry
 from governance.log.entry import Entry, EntryError, Kind, commitment, identity
 
 AT = datetime(2026, 6, 2, 12, 0, 0, 500_000, tzinfo=UTC)
@@ -76,6 +77,24 @@ def test_every_byte_of_an_entry_has_one_form():
     ):
         with pytest.raises(EntryError):
             Entry.parse(change)
+
+
+def test_the_short_way_of_reading_takes_nothing_that_the_long_one_refuses():
+    body = {"digest": "sha256:" + "0" * 64, "name": "Zoë", "number": 12, "rules": ["T1.a", None, True]}
+    data = Entry(kind=Kind.KEY, at=datetime(2026, 6, 2, 23, 59, 1, tzinfo=UTC), body=body).to_bytes()
+    assert entry._read_formed(data) == entry._read_any(data)
+    others = [
+        data[:at] + bytes([new]) + data[at + 1 :] for at in range(len(data)) for new in b'"}{,: 09aZ\x00\xff'
+    ]
+    others += [data[:at] + data[at + 1 :] for at in range(len(data))]
+    others += [data + b"\n", data.replace(b"T23:59", b"T24:00"), data.replace(b'"body":{', b'"body":{ ')]
+    taken = 0
+    for other in others:
+        short = entry._read_formed(other)
+        if short is not None:
+            taken += 1
+            assert short == entry._read_any(other)
+    assert taken > 500  # times, texts and numbers that are as good as the first ones
 
 
 def test_an_act_is_named_by_what_it_says_not_by_when():

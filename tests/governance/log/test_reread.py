@@ -86,6 +86,14 @@ def test_what_stands_twice_is_named_with_its_first_place_and_what_is_no_entry_is
     assert 599 not in {at for at, _ in found.entries.of()}
 
 
+def test_of_many_faults_fifty_are_named_and_the_others_counted():
+    found = judged(files_of([b"{}"] * 700))
+    assert list(found.entries) == [None] * 700
+    [faults] = [check.faults for check in found.checks if check.faults]
+    assert faults[:1] == ("entry 0: not an entry: 'kind'",)
+    assert faults[50:] == ("and 650 more",)
+
+
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 512, 600])
 def test_checkpoints_of_any_size_are_held_to_the_beginning(size):
     entries = made(600)
