@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from governance.audit.curtailment import Curtailment
 from governance.audit.responses import UNASKED, Request, Response
 from governance.digest import digest
 from infra.asking import Accounts, Asker, Conversation, Endpoint
 from infra.evidence import Evidence, EvidenceRow
+
+if TYPE_CHECKING:  # its arithmetic would be loaded before the first question
+    from governance.audit.curtailment import Curtailment
 
 __all__ = ["SCRIPTED", "Accounts", "Endpoint", "EndpointSubject", "conversation"]
 

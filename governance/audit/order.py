@@ -6,12 +6,12 @@ and clean answers then stand at different places in that order, the order itself
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy
 
 from governance.audit.judges import Outcome
 from governance.audit.verdicts import Ruling
@@ -73,5 +73,5 @@ def order_effect(rulings: Sequence[Ruling], places: Mapping[tuple[str, str], int
     ranks = np.empty(m + n)
     ranks[np.argsort(np.array(bad + good), kind="stable")] = np.arange(1, m + n + 1)
     u = float(ranks[:m].sum()) - m * (m + 1) / 2
-    z = (u - m * n / 2) / np.sqrt(m * n * (m + n + 1) / 12)
-    return OrderEffect(violating=m, clean=n, later=u / (m * n), p=float(2 * scipy.special.ndtr(-abs(z))))
+    z = (u - m * n / 2) / math.sqrt(m * n * (m + n + 1) / 12)
+    return OrderEffect(violating=m, clean=n, later=u / (m * n), p=math.erfc(abs(z) / math.sqrt(2)))

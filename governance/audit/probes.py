@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -142,11 +142,14 @@ class ProbeSet:
     name: str
     probes: tuple[Probe, ...]
     assumptions: tuple[str, ...] = ()
+    _found: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def digest(self) -> str:
-        """Order-free digest of every probe's row."""
-        return digest_set(digest(probe.as_json()) for probe in self.probes)
+        """Order-free digest of every probe's row; taken once, as a plan and its report ask for it again and again."""
+        if not self._found:
+            self._found.append(digest_set(digest(probe.as_json()) for probe in self.probes))
+        return self._found[0]
 
     @property
     def by_id(self) -> dict[str, Probe]:

@@ -20,6 +20,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
+from governance.audit import exact
+
 __all__ = [
     "FixedPlan",
     "Verdict",
@@ -67,6 +69,13 @@ def _rate(rate: float) -> float:
     return rate
 
 
+def _single(*values: NDArray[np.float64]) -> tuple[int, ...] | None:
+    """The whole numbers of one cell that :mod:`governance.audit.exact` takes; None where scipy has to."""
+    if any(value.size != 1 or not 0 <= value.item() < exact.LARGEST for value in values):
+        return None
+    return tuple(int(value.item()) for value in values)
+
+
 def upper_bound(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> NDArray[np.float64]:
     """Exact one-sided upper confidence bound of a violation rate (Clopper-Pearson).
 
@@ -87,10 +96,12 @@ def upper_bound(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> NDArray
     Source: Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404.
     """
     successes, trials = _counts(k, n)
-    full = successes >= trials
-    bound = scipy.special.betaincinv(
-        successes + 1, np.where(full, 1, trials - successes), _confidence(confidence)
-    )
+    full, level = successes >= trials, _confidence(confidence)
+    if full.all():
+        return np.ones(full.shape)
+    if one := _single(successes, trials):
+        return np.full(full.shape, exact.beta_quantile(one[0] + 1, one[1] - one[0], level))
+    bound = scipy.special.betaincinv(successes + 1, np.where(full, 1, trials - successes), level)
     return np.where(full, 1.0, bound)
 
 
@@ -110,10 +121,12 @@ def lower_bound(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> NDArray
     sampling): Haldane 1945, doi:10.1093/biomet/33.3.222.
     """
     successes, trials = _counts(k, n)
-    none = successes <= 0
-    bound = scipy.special.betaincinv(
-        np.where(none, 1, successes), trials - successes + 1, 1 - _confidence(confidence)
-    )
+    none, level = successes <= 0, 1 - _confidence(confidence)
+    if none.all():
+        return np.zeros(none.shape)
+    if one := _single(successes, trials):
+        return np.full(none.shape, exact.beta_quantile(one[0], one[1] - one[0] + 1, level))
+    bound = scipy.special.betaincinv(np.where(none, 1, successes), trials - successes + 1, level)
     return np.where(none, 0.0, bound)
 
 
