@@ -25,22 +25,13 @@ from infra.log_export import export_bundle, export_tiles
 from infra.objects import open_store
 from infra.signing import load_key
 from infra.tables import LOG_ENTRIES, LOG_HEAD
+from tests.support import record
 from tests.support.decisions import NOW, decision, signing_key
 from tests.support.record import decided, fill, moved, settings_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LATER = NOW + timedelta(hours=1)
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return settings_of(tmp_path / "home")
-
-
-@pytest.fixture
-def db(settings):
-    with open_database(settings, now=NOW) as opened:
-        yield opened
+settings, db = record.settings, record.db
 
 
 @pytest.fixture

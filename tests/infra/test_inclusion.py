@@ -14,27 +14,17 @@ from governance.log.entry import Entry, Kind
 from governance.log.inclusion import open_inclusions
 from infra import ledger, log
 from infra.approvals import joined
-from infra.database import open_database
 from infra.gate.folder import publish, read_envelope, read_inclusions
 from infra.inclusion import inclusions_of
 from infra.tables import LOG_ENTRIES, LOG_HEAD
 from infra.trust import current_trust, log_verifier, trust_file
 from tests.governance.test_gate import KEY, terms
+from tests.support import record
 from tests.support.decisions import NOW, decision, envelope
-from tests.support.record import fill, settings_of
+from tests.support.record import fill
 
 LATER = NOW + timedelta(hours=1)
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return settings_of(tmp_path / "home")
-
-
-@pytest.fixture
-def db(settings):
-    with open_database(settings, now=NOW) as opened:
-        yield opened
+settings, db = record.settings, record.db
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from governance.log.entry import Kind
 from governance.waived import Waived
 from infra import ledger, log, waivers
 from infra.bundle import Bundle
-from infra.database import open_database
 from infra.log_export import export_bundle
 from infra.objects import open_store
 from infra.tables import WAIVERS
 from infra.trust import current_trust, revocation_of, revoke
 from tests.infra.test_bundle import faults, judged, strangers_say
+from tests.support import record
 from tests.support.decisions import FINDING, NOW, decision, signing_key
-from tests.support.record import decided, moved, settings_of, start
+from tests.support.record import decided, moved, start
 from tests.support.waivers import POLICY, signed, waiver
 
 MADE = waiver(issued=NOW, until=NOW + timedelta(days=10))
@@ -28,16 +28,13 @@ FAILED = FINDING | {"rule": "T2.help", "tier": 2, "verdict": "FAIL", "reasons": 
 DOCUMENT = {"id": "provider", "version": "1.0.0", "digest": MADE.document, "tier": 2}
 
 
-@pytest.fixture
-def settings(tmp_path):
-    return settings_of(tmp_path / "home")
+settings, opened = record.settings, record.db
 
 
 @pytest.fixture
-def db(settings):
-    with open_database(settings, now=NOW) as opened:
-        start(settings, opened)
-        yield opened
+def db(settings, opened):
+    start(settings, opened)
+    return opened
 
 
 def take(settings, db, envelope, now=NOW):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from governance.decision import Approval
 from governance.digest import canonical, digest, digest_bytes
 from governance.provenance import Trust
 from governance.trust import KEEPER, TRUST_TYPE, TrustVersion
 from infra import ledger
 from infra.approvals import approve, joined, take
+from infra.database import open_database
 from infra.objects import open_store
 from infra.settings import Settings
 from infra.signing import add_signature
@@ -31,6 +34,19 @@ def settings_of(home):
     made = Settings(home=home)
     made.keys_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return made
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """A data folder without anything; a test file takes it and ``db`` by name: ``settings, db = record.settings, record.db``."""
+    return settings_of(tmp_path / "home")
+
+
+@pytest.fixture
+def db(settings):
+    """Its database, open."""
+    with open_database(settings, now=NOW) as opened:
+        yield opened
 
 
 def start(settings, db):
