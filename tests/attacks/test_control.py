@@ -84,8 +84,8 @@ TURNED_AWAY = {
     "multipart upload over them": "501: a local folder as artifact store knows no multipart upload",
     "presigned upload over them": "400: not with proxied artifacts",
     "delete its workspace": "503: workspaces are off in this deployment",
-    "a multipart upload aborted over them": "what is no upload any more takes nothing away that was completed",
-    "a presigned download of their files": "405: nothing is written by the way that gives out addresses to read",
+    "a multipart upload aborted over them": "an abort takes away an upload, never a completed file",
+    "a presigned download of their files": "nothing is written by the way that gives out addresses to read",
 }
 
 
