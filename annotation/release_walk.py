@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from annotation.parquet_stream import rows_of
 from governance.errors import RecordError
 
 __all__ = ["table_rows", "walk"]
@@ -43,7 +44,7 @@ def table_rows(
                 raise RecordError("has no such column", file=path.name, field=lost[0])
             head = file.schema_arrow.empty_table()
             yield pl.DataFrame(head if columns is None else head.select(columns))
-            for batch in file.iter_batches(batch_size=rows or _ROWS, columns=columns):
+            for batch in rows_of(file, rows or _ROWS, columns):
                 yield pl.DataFrame(pa.Table.from_batches([batch]))
     except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise RecordError(f"is not a complete table: {error}", file=path.name) from error

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from annotation.parquet_stream import rows_of
 from annotation.staging import stage_table
 from governance.errors import RecordError
 
@@ -44,7 +45,7 @@ def tables_of(files: Sequence[Path]) -> Iterator[pa.Table]:
     for file in files:
         try:
             with pq.ParquetFile(file) as opened:
-                for rows in opened.iter_batches(batch_size=_ROWS_AT_ONCE):
+                for rows in rows_of(opened, _ROWS_AT_ONCE):
                     rows.validate(full=True)  # text that is not UTF-8 is read without a word otherwise
                     yield pa.Table.from_batches([rows])
         except (OSError, pa.ArrowException) as error:

@@ -20,6 +20,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from annotation.parquet_stream import rows_of
 from annotation.records import ITEMS, JUDGEMENTS, PROFILES
 from annotation.release_inputs import (
     Inputs,
@@ -76,7 +77,7 @@ class BatchFolder:
         """Its rows, some at a time."""
         with self.open(table, schema) as file:
             try:
-                for rows in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=schema.names):
+                for rows in rows_of(file, _ROWS_AT_ONCE, schema.names):
                     yield pa.Table.from_batches([rows]).select(schema.names).cast(schema)
             except (OSError, ValueError, pa.ArrowException) as error:
                 raise RecordError(

@@ -33,6 +33,7 @@ from annotation.facts import (
 )
 from annotation.item_facts import is_copy_fact
 from annotation.marking import QUARANTINE, repeats
+from annotation.parquet_stream import rows_of
 from annotation.quarantine import NTH, PartCounts, columns_of, conclude, judge_part, require_gold
 from annotation.records import ITEMS, JUDGEMENTS, PROFILES
 from annotation.staging import STAGED, as_frame, as_table, ordered
@@ -52,7 +53,13 @@ _PERSON: Final = (
     "submitted_at", "judgement", "source_digest", "problem",
 )  # fmt: skip
 _PERSON_KEY: Final = "_row"
-_LIGHT: Final[Mapping[str, Any]] = {"compression": "zstd", "compression_level": 1}
+_LIGHT: Final[Mapping[str, Any]] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    # A dictionary of ids and digests, each of which stands once, is work for nothing.
+    "use_dictionary": ["site", "annotator", "item", "item_digest", "kind", "outcome", "source"],
+    "write_statistics": False,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +90,7 @@ class ValidatedFiles:
     def quarantined(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """These columns of the quarantined rows in their order, some rows at a time."""
         with pq.ParquetFile(self.scratch / "quarantine.parquet") as file:
-            for rows in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=list(columns)):
+            for rows in rows_of(file, _ROWS_AT_ONCE, columns):
                 yield pa.Table.from_batches([rows]).select(list(columns))
 
 

@@ -93,24 +93,40 @@ def test_great_expectations_counts_over_all_parts_what_the_parts_count(tmp_path:
         run_on_files(found)
 
 
-@pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
+PLANTED = given(
     names=st.lists(st.sampled_from(sorted(FAULTS)), max_size=6),
     seed=st.integers(0, 10_000),
     parts=st.integers(1, 9),
     at_once=st.integers(3, 200),
 )
-def test_any_faults_in_any_parts(
-    tmp_path: Path, names: list[str], seed: int, parts: int, at_once: int
-) -> None:
+EXAMPLES = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def assert_alike(folder: Path, names: list[str], seed: int, parts: int, at_once: int) -> None:
     batch = Batch(items=10, annotators=4, seed=seed)
     for name in names:
         FAULTS[name].plant(batch)
     if len({item["item"] for item in batch.items}) != len(batch.items):
         return
-    with scratch_folder(tmp_path, "test") as scratch:
+    with scratch_folder(folder, "test") as scratch:
         assert_same(batch, by_parts(batch, scratch, parts=parts, at_once=at_once, seed=seed))
+
+
+@settings(EXAMPLES, max_examples=3)
+@PLANTED
+def test_some_faults_in_any_parts(
+    tmp_path: Path, names: list[str], seed: int, parts: int, at_once: int
+) -> None:
+    assert_alike(tmp_path, names, seed, parts, at_once)
+
+
+@pytest.mark.slow
+@settings(EXAMPLES, max_examples=100)
+@PLANTED
+def test_any_faults_in_any_parts(
+    tmp_path: Path, names: list[str], seed: int, parts: int, at_once: int
+) -> None:
+    assert_alike(tmp_path, names, seed, parts, at_once)
 
 
 def test_nothing_and_rows_that_name_nothing(tmp_path: Path) -> None:
@@ -190,7 +206,7 @@ def test_a_part_that_is_cut_short_is_named(tmp_path: Path, share: float) -> None
         dealt.read(2)
 
 
-@pytest.mark.parametrize("harm", ["gone", "cut"])
+@pytest.mark.parametrize("harm", [pytest.param("gone", marks=pytest.mark.slow), "cut"])
 def test_files_between_the_passes_that_vanish_or_are_cut_are_named(tmp_path: Path, harm: str) -> None:
     from infra.expectations import run_on_files
 
