@@ -4,14 +4,14 @@
 
 ``--pymerkle`` names the interpreter of an environment of its own that holds pymerkle (GPLv3+: measured beside, never
 part of this). Both keep their tree in SQLite on the same disk; pymerkle keeps 32-byte hashes and its bytes, no index of
-acts, and nothing is written for outsiders. "MB" is the most memory the process ever held, the appends' batches included.
+acts, and nothing is written for outsiders. Verification runs in a process of its own: "MB" is the most memory it held, after
+what it held before it read anything. pymerkle is stopped after ten minutes or at 8 GB.
 """
 
 import argparse
 import json
 import os
 import random
-import resource
 import statistics
 import subprocess
 import tempfile
@@ -19,11 +19,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.own_process import measure
 from governance.digest import digest
 from governance.log.check import check_log
 from governance.log.entry import Kind
 from governance.log.merkle import verify_consistency, verify_inclusion
-from governance.log.note import Verifier
 from infra import log
 from infra.bundle import Bundle
 from infra.database import Database
@@ -35,8 +35,10 @@ from infra.trust import log_verifier
 
 NOW = datetime(2026, 6, 2, tzinfo=UTC)
 BATCH = 10_000
+PATIENCE = 600
 PEER = """
-import json, sys, time, tempfile, os
+import json, sys, time, tempfile, os, resource
+resource.setrlimit(resource.RLIMIT_AS, (8 * 10**9, 8 * 10**9))
 from pymerkle import SqliteTree
 path = os.path.join(tempfile.mkdtemp(), "peer.db")
 count = int(sys.argv[1])
@@ -61,8 +63,30 @@ with SqliteTree(path, algorithm="sha256") as tree:
     begun = time.perf_counter()
     tree.get_state()
     root = time.perf_counter() - begun
-print(json.dumps({"single": single, "batched": batched, "proof_ms": 1000 * sorted(spent)[len(spent) // 2], "root_s": root, "bytes": os.path.getsize(path)}))
+print(json.dumps({"single": single, "batched": batched, "proof_ms": 1000 * sorted(spent)[len(spent) // 2], "root_s": root, "bytes": os.path.getsize(path), "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
 """
+
+
+def peer(python, count):
+    command = [python, "-c", PEER, str(count)]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"stopped after {PATIENCE} s"
+    return json.loads(run.stdout) if run.returncode == 0 else run.stderr.strip()[-300:]
+
+
+def verifying(home):
+    """In a process of its own: the work is everything that ``bounds verify log`` asks of the log's files."""
+    bundle, key = Bundle(folder=home / "files"), log_verifier(Settings(home=home))
+
+    def work():
+        with spilled() as parts:
+            found = check_log(bundle.read, bundle.tiles(), log=key, parts=parts)
+        assert found, found.checks
+        return found.checkpoint.size
+
+    return work
 
 
 def act(number):
@@ -124,11 +148,7 @@ def main():
         for count in (1_000, 10_000, 100_000, 1_000_000, 10_000_000):
             if count > asked.most:
                 break
-            run = subprocess.run(
-                [asked.pymerkle, "-c", PEER, str(count)], capture_output=True, text=True, check=False
-            )
-            found = json.loads(run.stdout) if run.returncode == 0 else run.stderr.strip()[-300:]
-            print(f"pymerkle {count}: {found}")
+            print(f"pymerkle {count}: {peer(asked.pymerkle, count)}; load {load()}", flush=True)
 
 
 def report(db, settings, home, made, rate, rng):
@@ -153,18 +173,13 @@ def report(db, settings, home, made, rate, rng):
         _drop_partial(home / "files", made)
         exported = time.perf_counter() - begun
     (home / "files/checkpoint").write_bytes(sign_checkpoint(settings, db, NOW))
-    bundle = Bundle(folder=home / "files")
-    begun = time.perf_counter()
-    key: Verifier = log_verifier(settings)
-    with spilled() as parts:
-        found = check_log(bundle.read, bundle.tiles(), log=key, parts=parts)
-    assert found, found.checks
-    spent = time.perf_counter() - begun
+    verified = measure(verifying, home)
+    assert verified["result"] == made, verified
     database = sum(f.stat().st_size for f in home.glob("log.db*"))
     print(
         f"{made:,} | {rate:,.0f} | {inclusion} | {consistency} | {database / 1e6:.1f} | "
-        f"{size_of(home / 'files') / 1e6:.1f} | {exported:.2f} | {spent:.2f} | "
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} | {load()}",
+        f"{size_of(home / 'files') / 1e6:.1f} | {exported:.2f} | {verified['wall_s']:.2f} | "
+        f"{verified['peak_mb']:.0f} after {verified['ready_mb']:.0f} | {load()}",
         flush=True,
     )
 
