@@ -38,9 +38,7 @@ def signed(key, signature, message):
         return False
 
 
-def checkpoint(
-    data, vkey
-):  # C2SP signed-note: text, empty line, "— <name> <base64 of key hash and signature>"
+def checkpoint(data, vkey):  # C2SP signed-note: text, empty line, "— <name> <key hash and signature>"
     log, key_hash, key = vkey.split("+", 2)
     text, _, tail = data.decode().rpartition("\n\n")
     found = [unbase(sig) for _, by, sig in (line.split(" ") for line in tail.splitlines()) if by == log]
@@ -105,10 +103,8 @@ def run(verify, **more):
         verify(options.parse_args())
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         FAULTS.append(f"not a whole bundle: {type(error).__name__}: {error}")
-    print(
-        "".join(f"WRONG  {fault}\n" for fault in FAULTS)
-        + (f"{len(FAULTS)} faults" if FAULTS else "all holds")
-    )
+    wrong = [f"WRONG  {fault}" for fault in FAULTS]
+    print(*wrong, f"{len(FAULTS)} faults" if FAULTS else "all holds", sep="\n")
     return 1 if FAULTS else 0
 
 
