@@ -29,6 +29,8 @@ from infra.consents import live_consents
 from infra.enrolment import withdrawal_requests
 from infra.release_spill import BatchFolder, spill
 from infra.scratch import scratch_folder
+from infra.unfinished import require_stored
+from infra.withdrawals import successors
 
 if TYPE_CHECKING:
     import polars as pl
@@ -87,11 +89,18 @@ def build(
 
 @task(name="record", cache_policy=NO_CACHE, **OUTSIDE)
 def record(platform: Platform, built: Release) -> tuple[str, str]:
-    """Store the release, log it to MLflow, note it in the database; its tree and its run."""
+    """Store the release, log it to MLflow, note it in the database; its tree and its run.
+
+    Raises:
+        RefusedError: Somebody in it has asked out since it was begun.
+    """
     from infra.tracking import log_release
 
+    _refuse_overtaken(platform, built.batches)
     tree = platform.store.put_tree("releases", built.contents())
     run = log_release(platform.mlflow_url, built, uri=platform.store.uri("releases", tree))
+    _refuse_overtaken(platform, built.batches)
+    require_stored(platform.store, "releases", tree)
     ledger.record_release(
         platform.db,
         ledger.Release(
@@ -104,6 +113,20 @@ def record(platform: Platform, built: Release) -> tuple[str, str]:
         ),
     )
     return tree, run
+
+
+def _refuse_overtaken(platform: Platform, batches: Sequence[str]) -> None:
+    """A batch that still holds somebody who wants out is not released, whenever they asked."""
+    why = [
+        f"withdrawal {each.request} is not carried out (`bounds withdraw --pending`)"
+        for each in withdrawal_requests(platform.db, open_only=True)
+    ]
+    why += [
+        f"batch {batch} was replaced, because somebody in it withdrew: run the release again"
+        for batch in sorted(set(batches) & successors(platform.db).keys())
+    ]
+    if why:
+        raise RefusedError("the release", why)
 
 
 def newest(platform: Platform) -> list[ledger.Batch]:
@@ -142,12 +165,7 @@ def release(
             raise InputError(
                 "there is no batch to release", field="batches", expected="run `bounds validate` first"
             )
-        # A batch that still holds somebody who wants out is not released, whatever the flow is doing meanwhile.
-        if asked_out := [each.request for each in withdrawal_requests(platform.db, open_only=True)]:
-            raise RefusedError(
-                "the release",
-                [f"withdrawal {each} is not carried out (`bounds withdraw --pending`)" for each in asked_out],
-            )
+        _refuse_overtaken(platform, [batch.digest for batch in batches])
         failed = [batch for batch in batches if batch.verdict != "PASSED"]
         if failed and not for_study:
             raise RefusedError(

@@ -37,6 +37,7 @@ from infra.events import events_digest, read_events
 from infra.gold import gold_rows
 from infra.policy_history import outdated
 from infra.scratch import scratch_folder
+from infra.unfinished import require_stored
 from infra.validation_parts import ValidatedFiles, parts_for, validate_parts
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ def validate_site(platform: Platform, site: str) -> dict[str, Any] | None:
         files = {**validated.files, "inputs.json": _inputs(site, inputs, policy.digest)}
         batch = platform.store.put_tree("batches", files)
         run = expect(platform, validated, site, batch)
+    require_stored(platform.store, "batches", batch)
     verdict = "PASSED" if found else "FAILED"
     ledger.record_batch(
         platform.db,

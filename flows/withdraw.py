@@ -1,44 +1,47 @@
 """Withdraw: erase a person from everything that can be erased, and say in a receipt what was done and what stays.
 
 What holds the person is written down first; then the key goes, and with it everything that was sealed under it;
-then the stores one by one. Every step is idempotent and its count is kept, so a run that was killed anywhere is
-completed by the next one; a withdrawal that has its receipt is left alone.
+then the stores one by one. Every step is idempotent and names what it is going to erase before it does, so a run
+that was killed anywhere is completed by the next one and the receipt is the same; a withdrawal that has its receipt
+is left alone.
 
 The flow takes the random id of a request and no pseudonym: parameters and logs of Prefect are a store, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from sqlalchemy import Connection
 
-from annotation.receipt import Done, Found, Remains, make_receipt
+from annotation.receipt import Found, Remains, make_receipt
 from flows.running import OUTSIDE
 from flows.validate import validate_site
 from flows.wiring import Platform, clock, open_platform
 from governance.errors import InputError
-from infra import erasure, withdrawals
+from infra import erasure, unfinished, withdrawals
 from infra.enrolment import WithdrawalRequest, withdrawal_requests
-from infra.scratch import sweep
+from infra.scratch import abandoned, sweep
+from infra.withdrawal_steps import add_within, plan
 
 __all__ = ["withdraw"]
 
+_PAGE: Final = 200
+# Folders in which rows of people lie in the clear while something is built of them.
+_WORK: Final = ("validate", "release")
 
-def _note(
-    platform: Platform,
-    request: WithdrawalRequest,
-    where: str,
-    counts: Mapping[str, int],
-    *,
-    total: bool = False,
-) -> None:
-    for what, count in counts.items():
-        done = Done(where=where, what=what, count=count)
-        withdrawals.add_step(platform.db, request.request, done, total=total)
+
+def _plan(
+    platform: Platform, request: WithdrawalRequest, where: str, names: Mapping[str, Iterable[str]]
+) -> dict[str, list[str]]:
+    """Name what is to be erased before it is; everything that this run or an earlier one named."""
+    return plan(platform.db, request.request, where, names)
 
 
 @task(name="find", task_run_name="find", cache_policy=NO_CACHE, **OUTSIDE)
@@ -48,6 +51,8 @@ def find(platform: Platform, request: WithdrawalRequest) -> Found:
 
     batches = erasure.batches_with(platform.store, platform.db, request.site, request.annotator)
     releases = erasure.releases_with(platform.db, set(batches))
+    # A validation that was killed has its run, too, and perhaps a batch that was never recorded.
+    begun = unfinished.unrecorded_batches(platform.store, platform.db, request.annotator)
     return withdrawals.add_found(
         platform.db,
         request.request,
@@ -55,7 +60,7 @@ def find(platform: Platform, request: WithdrawalRequest) -> Found:
             batches=tuple(batches),
             releases=tuple(releases),
             models=tuple(models_of(platform.registry(), set(releases))),
-            runs=tuple(batch_runs(platform.mlflow_url, batches)),
+            runs=tuple(batch_runs(platform.mlflow_url, [*batches, *begun])),
         ),
     )
 
@@ -63,24 +68,42 @@ def find(platform: Platform, request: WithdrawalRequest) -> Found:
 @task(name="destroy key and rows", task_run_name="destroy-key-and-rows", cache_policy=NO_CACHE, **OUTSIDE)
 def destroy(platform: Platform, request: WithdrawalRequest) -> None:
     """The key, the identity, and every row of the database."""
-    from infra.feedback import erase_items
     from infra.identity import open_identity
 
     keys = platform.keys(request.site)
-    # Written down first: a run that was killed behind the act would no longer see that there was a key.
-    held = {"key destroyed, with all that was sealed under it": int(keys.has(request.annotator))}
-    _note(platform, request, "person keys", held, total=True)
+    held = ["the key"] if keys.has(request.annotator) else []
+    _plan(platform, request, "person keys", {"key destroyed, with all that was sealed under it": held})
     keys.destroy(request.annotator)
-    # A validation that was killed left its rows in the clear; they are of everybody, and of no use to anybody.
-    if left := sweep(platform.settings.home, "validate"):
-        _note(platform, request, "work files", {"folders that a killed validation left": left})
     if platform.site(request.site).key.get_secret_value():
         with open_identity(platform.settings, request.site, now=clock()) as identities:
-            known = identities.remove(request.annotator)
-        _note(platform, request, "identity database", {"name and address": int(known)})
-    rows = erasure.erase_rows(platform.db, request.site, request.annotator)
-    rows["items that only the person brought"] = erase_items(platform.db, request.site, request.annotator)
-    _note(platform, request, "platform database", rows)
+            known = ["the row"] if identities.knows(request.annotator) else []
+            _plan(platform, request, "identity database", {"name and address": known})
+            identities.remove(request.annotator)
+
+    def note(connection: Connection, counts: Mapping[str, int]) -> None:
+        add_within(connection, request.request, "platform database", counts)
+
+    erasure.erase_rows(platform.db, request.site, request.annotator, note)
+
+
+@task(name="erase unfinished", task_run_name="erase-unfinished", cache_policy=NO_CACHE, **OUTSIDE)
+def erase_unfinished(platform: Platform, request: WithdrawalRequest) -> None:
+    """What killed runs left of everybody, in the clear, and of no use to anybody: folders, half-written and unrecorded trees."""
+    home, store = platform.settings.home, platform.store
+    if left := abandoned(home, *_WORK):
+        _plan(platform, request, "work files", {"folders that killed runs left": left})
+        sweep(home, *_WORK)
+    if half := unfinished.half_written(store):
+        _plan(platform, request, "object store", {"half-written trees of killed runs": half})
+        unfinished.erase_half_written(store, half)
+    for prefix, trees in (
+        ("batches", unfinished.unrecorded_batches(store, platform.db, request.annotator)),
+        ("releases", unfinished.unrecorded_releases(store, platform.db)),
+    ):
+        if trees:
+            _plan(platform, request, "object store", {f"{prefix} of killed runs, never recorded": trees})
+            for tree in trees:
+                store.delete(prefix, tree)
 
 
 @task(name="erase batches", task_run_name="erase-batches", cache_policy=NO_CACHE, **OUTSIDE)
@@ -88,28 +111,39 @@ def erase_batches(
     platform: Platform, request: WithdrawalRequest, found: Found, successor: str | None
 ) -> None:
     """Erase the batches that held the person, with all versions; the successor is there already."""
+    _plan(platform, request, "object store", {"batches erased, all versions": found.batches})
     for batch in found.batches:
         withdrawals.mark_erased(platform.db, request.request, batch, successor, now=clock())
         platform.store.delete("batches", batch)
-    erased = {"batches erased, all versions": len(found.batches)}
-    _note(platform, request, "object store", erased, total=True)
-    imports = erasure.erase_refusals(platform.store, platform.db, request.annotator)
-    _note(platform, request, "object store", {"imports that named the person": imports})
+    naming = {
+        "imports that named the person": erasure.refusals_with(platform.store, platform.db, request.annotator)
+    }
+    [places] = _plan(platform, request, "object store", naming).values()
+    erasure.erase_refusals(platform.store, platform.db, request.annotator, places)
 
 
 @task(name="erase in MLflow", task_run_name="erase-in-mlflow", cache_policy=NO_CACHE, **OUTSIDE)
 def erase_tracking(platform: Platform, request: WithdrawalRequest, found: Found) -> None:
     """Artifacts that may quote the person go; releases and model versions are flagged."""
-    from infra.tracking_erasure import erase_artifacts, erase_versions, flag_models, flag_releases
+    from infra.tracking_erasure import (
+        artifact_keys,
+        erase_artifacts,
+        erase_versions,
+        flag_models,
+        flag_releases,
+    )
 
-    url = platform.mlflow_url
-    erase_artifacts(url, found.runs, request.request)
+    url, store = platform.mlflow_url, platform.store
+    _plan(platform, request, "MLflow", {"validation runs emptied of artifacts": found.runs})
     if platform.settings.store == "s3":
-        versions = erase_versions(url, found.runs, platform.store)
-        _note(platform, request, "object store", {"artifacts of MLflow, all versions": versions})
+        keys = {"artifacts of MLflow, all versions": artifact_keys(url, found.runs, store)}
+        [named] = _plan(platform, request, "object store", keys).values()
+        erase_artifacts(url, found.runs, request.request)
+        erase_versions(store, named)
+    else:
+        erase_artifacts(url, found.runs, request.request)
     flag_releases(url, found.releases, request.request)
     flag_models(platform.registry(), found.models, request.request)
-    _note(platform, request, "MLflow", {"validation runs emptied of artifacts": len(found.runs)}, total=True)
 
 
 @task(name="erase in Prefect", task_run_name="erase-in-prefect", cache_policy=NO_CACHE, **OUTSIDE)
@@ -118,32 +152,40 @@ def erase_prefect(platform: Platform, request: WithdrawalRequest) -> None:
     import json
 
     from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
 
-    gone = 0
     with get_client(sync_client=True) as client:
-        offset, page = 0, 200
-        while found := client.read_artifacts(limit=page, offset=offset):
-            named = [each for each in found if request.annotator in json.dumps(each.model_dump(mode="json"))]
-            for each in named:
-                client.delete_artifact(each.id)
-            gone += len(named)
-            offset += len(found) - len(named)
-    _note(platform, request, "Prefect", {"artifacts that named the person": gone})
+        named: list[str] = []
+        offset = 0
+        while found := client.read_artifacts(limit=_PAGE, offset=offset):
+            named += (
+                str(each.id)
+                for each in found
+                if request.annotator in json.dumps(each.model_dump(mode="json"))
+            )
+            offset += len(found)
+        _plan(platform, request, "Prefect", {"artifacts that named the person": named})
+        for each in named:
+            with suppress(ObjectNotFound):
+                client.delete_artifact(UUID(each))
 
 
 @task(name="erase in Label Studio", task_run_name="erase-in-label-studio", cache_policy=NO_CACHE, **OUTSIDE)
 def erase_label_studio(platform: Platform, request: WithdrawalRequest) -> bool:
     """Annotations, drafts, account and export copies; whether no copy can be left on the server's disk."""
-    from infra.label_studio_erasure import erase_export_files, erase_person
+    from infra import label_studio_erasure as there
 
     server = platform.label_studio(request.site)
     if server is None:
         return True
-    counts = erase_person(server, request.annotator)
-    _note(platform, request, "Label Studio", counts)
-    files = erase_export_files(platform.settings.home / "label-studio")
+    found = there.belongings(server, request.annotator)
+    _plan(platform, request, "Label Studio", found)
+    there.erase_belongings(server, found)
+    folder = platform.settings.home / "label-studio"
+    files = there.export_files(folder)
     if files is not None:
-        _note(platform, request, "Label Studio", {"export files": files})
+        _plan(platform, request, "Label Studio", {"export files": files})
+        there.erase_export_files(folder, files)
     return files is not None
 
 
@@ -152,10 +194,12 @@ def compact_files(platform: Platform, request: WithdrawalRequest) -> None:
     """Rebuild the SQLite files of the data folder: what was deleted is then not on the disk either."""
     from infra.residue import compact, sqlite_files
 
-    files = sqlite_files(platform.settings.home)
+    home = platform.settings.home
+    files = sqlite_files(home)
+    names = [file.relative_to(home).as_posix() for file in files]
+    _plan(platform, request, "disk", {"SQLite files rebuilt without deleted rows": names})
     for file in files:
         compact(file)
-    _note(platform, request, "disk", {"SQLite files rebuilt without deleted rows": len(files)})
 
 
 def _remains(
@@ -224,6 +268,7 @@ def _carry_out(platform: Platform, request: WithdrawalRequest) -> Mapping[str, A
         return state.receipt
     found = find(platform, request)
     destroy(platform, request)
+    erase_unfinished(platform, request)
     # The successor first: at no moment is there neither the batch nor what takes its place.
     made = validate_site(platform, request.site) if found.batches else None
     erase_batches(platform, request, found, made["batch"] if made else None)

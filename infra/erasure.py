@@ -8,17 +8,17 @@ once the identity and the key are gone nobody can say whose they are.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
 from annotation.ports import ObjectStore
 from infra import collected, ledger
 from infra.database import Database
+from infra.feedback import erase_items
 from infra.importing import PREFIX as IMPORTS_PREFIX
 from infra.tables import (
     CODEBOOK_ANSWERS,
@@ -39,7 +39,7 @@ from infra.tables import (
     RESERVATIONS,
 )
 
-__all__ = ["batches_with", "erase_refusals", "erase_rows", "releases_with"]
+__all__ = ["batches_with", "erase_refusals", "erase_rows", "holds", "refusals_with", "releases_with"]
 
 _BATCH_FILES = ("judgements.parquet", "quarantine.parquet", "profiles.parquet")
 
@@ -62,10 +62,22 @@ _OF_A_PERSON: tuple[tuple[Table, str], ...] = (
 )
 
 
-def erase_rows(db: Database, site: str, annotator: str) -> dict[str, int]:
-    """Delete a person's rows; what → how many."""
-    gone = {"index of raw events": collected.forget_events(db, site, annotator)}
+def erase_rows(
+    db: Database,
+    site: str,
+    annotator: str,
+    note: Callable[[Connection, Mapping[str, int]], None] | None = None,
+) -> dict[str, int]:
+    """Delete a person's rows in one transaction; what → how many.
+
+    Args:
+        db: The platform's database.
+        site: The person's site.
+        annotator: The person.
+        note: Told of the counts within the transaction, so that what was deleted and what is said of it never differ.
+    """
     with db.write() as connection:
+        gone = {"index of raw events": collected.forget_events(connection, site, annotator)}
         mine = select(RESERVATIONS.c.presentation).where(
             RESERVATIONS.c.site == site, RESERVATIONS.c.annotator == annotator
         )
@@ -80,6 +92,9 @@ def erase_rows(db: Database, site: str, annotator: str) -> dict[str, int]:
         # Nobody else was shown the turns of a conversation; without their presentations their items can go, too.
         alone = delete(PRESENTATIONS).where(PRESENTATIONS.c.presentation.in_(shown))
         gone["presentations of conversations"] = connection.execute(alone).rowcount
+        gone["items that only the person brought"] = erase_items(connection, site, annotator)
+        if note is not None:
+            note(connection, gone)
     return gone
 
 
@@ -88,13 +103,12 @@ def batches_with(store: ObjectStore, db: Database, site: str, annotator: str) ->
     return [
         batch.digest
         for batch in ledger.batches(db)
-        if batch.site == site
-        and store.has("batches", batch.digest)
-        and _holds(store, batch.digest, annotator)
+        if batch.site == site and store.has("batches", batch.digest) and holds(store, batch.digest, annotator)
     ]
 
 
-def _holds(store: ObjectStore, batch: str, annotator: str) -> bool:
+def holds(store: ObjectStore, batch: str, annotator: str) -> bool:
+    """Whether a tree of a batch holds a person, in whatever file and column."""
     return any(
         _mentions(table, annotator)
         for name in _BATCH_FILES
@@ -125,34 +139,33 @@ def releases_with(db: Database, batches: set[str]) -> list[str]:
     return [release.digest for release in ledger.releases(db) if batches & set(release.batches)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Import:
-    digest: str
-    object: str
-
-
-def erase_refusals(store: ObjectStore, db: Database, annotator: str) -> int:
-    """Take a person out of the reasons why rows of imported files were refused; how many imports that changed."""
+def refusals_with(store: ObjectStore, db: Database, annotator: str) -> list[str]:
+    """The objects of imports whose list of refused rows names a person."""
     with db.read() as connection:
-        rows = [
-            _Import(**row)
-            for row in connection.execute(select(IMPORTS.c.digest, IMPORTS.c.object)).mappings()
-        ]
-    changed = 0
+        places = connection.execute(select(IMPORTS.c.object).distinct().order_by(IMPORTS.c.object)).scalars()
+        here = [place for place in places if store.has(IMPORTS_PREFIX, place)]
     needle = annotator.encode()
-    for row in rows:
-        if not store.has(IMPORTS_PREFIX, row.object):
+    return [place for place in here if needle in store.get_file(IMPORTS_PREFIX, place, "refused.jsonl")]
+
+
+def erase_refusals(store: ObjectStore, db: Database, annotator: str, places: Iterable[str]) -> None:
+    """Take a person out of the reasons why rows of imported files were refused.
+
+    Args:
+        store: The objects.
+        db: The platform's database.
+        annotator: The person.
+        places: What :func:`refusals_with` found, now or before an earlier run was killed.
+    """
+    for place in places:
+        if not store.has(IMPORTS_PREFIX, place):
             continue
-        refused = store.get_file(IMPORTS_PREFIX, row.object, "refused.jsonl")
-        if needle not in refused:
-            continue
+        refused = store.get_file(IMPORTS_PREFIX, place, "refused.jsonl")
         files: Mapping[str, bytes] = {
-            "items.parquet": store.get_file(IMPORTS_PREFIX, row.object, "items.parquet"),
-            "refused.jsonl": refused.replace(needle, b"(erased)"),
+            "items.parquet": store.get_file(IMPORTS_PREFIX, place, "items.parquet"),
+            "refused.jsonl": refused.replace(annotator.encode(), b"(erased)"),
         }
         successor = store.put_tree(IMPORTS_PREFIX, files)
         with db.write() as connection:
-            connection.execute(update(IMPORTS).where(IMPORTS.c.object == row.object).values(object=successor))
-        store.delete(IMPORTS_PREFIX, row.object)
-        changed += 1
-    return changed
+            connection.execute(update(IMPORTS).where(IMPORTS.c.object == place).values(object=successor))
+        store.delete(IMPORTS_PREFIX, place)

@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from annotation.events import EventKind, EventPage, RawEvent
 from annotation.feedback import ORIGIN, FeedbackEvent, feedback_item, feedback_judgement
@@ -181,21 +181,23 @@ class FeedbackSource(TableSource):
         )
 
 
-def erase_items(db: Database, site: str, annotator: str) -> int:
-    """Delete the items that only this person brought, and that nobody else was asked about; how many."""
-    with db.write() as connection:
-        mine = select(ITEM_AUTHORS.c.item).where(
-            ITEM_AUTHORS.c.site == site, ITEM_AUTHORS.c.annotator == annotator
+def erase_items(connection: Connection, site: str, annotator: str) -> int:
+    """Delete the items that only this person brought, and that nobody else was asked about; how many.
+
+    In a transaction that writes.
+    """
+    mine = select(ITEM_AUTHORS.c.item).where(
+        ITEM_AUTHORS.c.site == site, ITEM_AUTHORS.c.annotator == annotator
+    )
+    theirs = select(ITEM_AUTHORS.c.item).where(ITEM_AUTHORS.c.annotator != annotator)
+    gone = connection.execute(
+        delete(ITEMS).where(
+            ITEMS.c.item.in_(mine),
+            ITEMS.c.item.not_in(theirs),
+            ITEMS.c.item.not_in(select(PRESENTATIONS.c.item)),
+            ITEMS.c.item.not_in(select(QUEUES.c.item)),
         )
-        theirs = select(ITEM_AUTHORS.c.item).where(ITEM_AUTHORS.c.annotator != annotator)
-        gone = connection.execute(
-            delete(ITEMS).where(
-                ITEMS.c.item.in_(mine),
-                ITEMS.c.item.not_in(theirs),
-                ITEMS.c.item.not_in(select(PRESENTATIONS.c.item)),
-                ITEMS.c.item.not_in(select(QUEUES.c.item)),
-            )
-        ).rowcount
-        here = (ITEM_AUTHORS.c.site == site) & (ITEM_AUTHORS.c.annotator == annotator)
-        connection.execute(delete(ITEM_AUTHORS).where(here))
+    ).rowcount
+    here = (ITEM_AUTHORS.c.site == site) & (ITEM_AUTHORS.c.annotator == annotator)
+    connection.execute(delete(ITEM_AUTHORS).where(here))
     return gone

@@ -123,6 +123,12 @@ class IdentityStore:
             found.append(Identity(annotator=row.annotator, created_at=row.created_at, **opened))
         return found
 
+    def knows(self, annotator: str) -> bool:
+        """Whether a name and an address of ``annotator`` are kept."""
+        query = select(_IDENTITIES.c.annotator).where(_IDENTITIES.c.annotator == annotator)
+        with self._db.read() as connection:
+            return connection.execute(query).scalar_one_or_none() is not None
+
     def remove(self, annotator: str) -> bool:
         """Forget who ``annotator`` is; whether anything was known."""
         with self._db.write() as connection:

@@ -6,7 +6,7 @@ are kept as objects of their own. All of them go, for they cannot be taken apart
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from infra.label_studio_pull import pseudonym
 from infra.label_studio_tasks import tasks_of
 from infra.simulated_panel import enrolled
 
-__all__ = ["erase_export_files", "erase_person", "users_of"]
+__all__ = ["belongings", "erase_belongings", "erase_export_files", "export_files", "users_of"]
 
 
 def users_of(server: LabelStudioSite, annotator: str) -> list[int]:
@@ -31,26 +31,35 @@ def users_of(server: LabelStudioSite, annotator: str) -> list[int]:
     return found
 
 
-def erase_person(server: LabelStudioSite, annotator: str) -> dict[str, int]:
-    """Delete a person's annotations, drafts, snapshots and accounts; what → how many. Again does nothing."""
+def belongings(server: LabelStudioSite, annotator: str) -> dict[str, list[str]]:
+    """What a server holds of a person now: what → the address of each thing, in the order in which they are to go."""
+    found: dict[str, list[str]] = {"annotations": [], "drafts": [], "export snapshots": [], "accounts": []}
     users = users_of(server, annotator)
-    gone = {"annotations": 0, "drafts": 0, "export snapshots": 0, "accounts": 0}
-    if not users:
-        return gone
-    for project in server.projects():
+    for project in server.projects() if users else ():
         for task in _tasks(server, project.id):
             for draft in task.get("drafts") or []:
                 if isinstance(draft, dict) and _who(draft.get("user_id", draft.get("user"))) in users:
-                    gone["drafts"] += _delete(server, f"api/drafts/{draft['id']}/")
+                    found["drafts"].append(f"api/drafts/{draft['id']}/")
             for annotation in task["annotations"]:
                 if _who(annotation["completed_by"]) in users:
-                    gone["annotations"] += _delete(server, f"api/annotations/{annotation['id']}/")
-        for snapshot in server.get(f"api/projects/{project.id}/exports/"):
-            gone["export snapshots"] += _delete(server, f"api/projects/{project.id}/exports/{snapshot['id']}")
+                    found["annotations"].append(f"api/annotations/{annotation['id']}/")
+        found["export snapshots"] += (
+            f"api/projects/{project.id}/exports/{each['id']}"
+            for each in server.get(f"api/projects/{project.id}/exports/")
+        )
     # The account last: while it is there a run that was killed finds the person again.
-    for user in users:
-        gone["accounts"] += _delete(server, f"api/users/{user}/")
-    return gone
+    found["accounts"] += (f"api/users/{user}/" for user in users)
+    return found
+
+
+def erase_belongings(server: LabelStudioSite, found: Mapping[str, Iterable[str]]) -> None:
+    """Delete what :func:`belongings` found; what is gone already is no error."""
+    for path in (path for paths in found.values() for path in paths):
+        try:
+            server.send("DELETE", path)
+        except LabelStudioError as error:
+            if error.status != 404:
+                raise
 
 
 def _tasks(server: LabelStudioSite, project: int) -> Iterator[Mapping[str, Any]]:
@@ -64,24 +73,20 @@ def _who(user: Any) -> int | None:
     return None if user is None else int(user)
 
 
-def _delete(server: LabelStudioSite, path: str) -> int:
-    try:
-        server.send("DELETE", path)
-    except LabelStudioError as error:
-        if error.status == 404:
-            return 0
-        raise
-    return 1
-
-
-def erase_export_files(data_folder: Path) -> int | None:
-    """Delete the files that exports left below a server's data folder; None where it is not on this machine."""
+def export_files(data_folder: Path) -> list[str] | None:
+    """The files that exports left below a server's data folder; None where it is not on this machine."""
     if not data_folder.is_dir():
         return None
-    gone = 0
-    for folder in (data_folder / "export", data_folder / "media" / "export"):
-        for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
-            if file.is_file():
-                file.unlink(missing_ok=True)
-                gone += 1
-    return gone
+    return [
+        file.relative_to(data_folder).as_posix()
+        for folder in (data_folder / "export", data_folder / "media" / "export")
+        if folder.is_dir()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    ]
+
+
+def erase_export_files(data_folder: Path, names: Iterable[str]) -> None:
+    """Delete files of :func:`export_files`."""
+    for name in names:
+        (data_folder / name).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -210,6 +210,21 @@ class DirectoryStore:
     def _temporary(self) -> Path:
         return self._incoming / f"{os.getpid()}-{secrets.token_hex(8)}"
 
+    def left_by_the_dead(self) -> Sequence[str]:
+        """What writers that no longer live had begun: names below the folder in which writing begins."""
+        return sorted(
+            path.name for path in self._incoming.iterdir() if not _lives(path.name.partition("-")[0])
+        )
+
+    def clear(self, names: Iterable[str]) -> None:
+        """Remove what :meth:`left_by_the_dead` named."""
+        for name in names:
+            path = self._incoming / name
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
     def _sweep(self) -> None:
         """Remove what killed writers left behind more than a day ago."""
         for path in self._incoming.iterdir():
@@ -218,6 +233,16 @@ class DirectoryStore:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
             except FileNotFoundError:
                 continue
+
+
+def _lives(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OverflowError, PermissionError):
+        return True  # not named by a writer of ours, or somebody else's process
+    return True
 
 
 class _outside:  # noqa: N801 - reads as a statement: with _outside(path)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -113,6 +113,10 @@ class S3Store:
         for name in names:
             self._upload(f"{place}/{name}", files[name], entries[name][0])
         self._upload(f"{place}/{MANIFEST}", manifest, digest)
+        # Until the manifest stood, a withdrawal could take this for what a killed run left.
+        for name in names:
+            if self._size(f"{place}/{name}") is None:
+                self._upload(f"{place}/{name}", files[name], entries[name][0])
         return digest
 
     def manifest(self, prefix: str, digest: str) -> Manifest:
@@ -173,12 +177,36 @@ class S3Store:
         for key in list(self._keys(f"{self._base}{tree}/", versions=True)):
             self._erase(key)
 
-    def erase_below(self, folder: str) -> int:
-        """Erase whatever lies below a folder beside the objects, with all versions; how many keys. For MLflow's files."""
-        keys = list(self._keys(f"{self._base}{check_prefix(folder)}/", versions=True))
+    def below(self, folder: str) -> Sequence[str]:
+        """The keys below a folder beside the objects, also of what only older versions are left of. For MLflow's files."""
+        return [*self._keys(f"{self._base}{check_prefix(folder)}/", versions=True)]
+
+    def without_manifest(self, prefix: str) -> Sequence[str]:
+        """The keys of trees whose manifest, which is written last, is not there."""
+        base = f"{self._base}{check_prefix(prefix)}/"
+        found: dict[str, list[str]] = {}
+        for key in self._keys(base, versions=True):
+            name, _, file = key.removeprefix(base).partition("/")
+            if is_hexadecimal(name) and file:
+                found.setdefault(name, []).append(key)
+        return [
+            key
+            for name, keys in sorted(found.items())
+            if self._size(f"{prefix}/{name}/{MANIFEST}") is None
+            for key in keys
+        ]
+
+    def erase_without_manifest(self, keys: Iterable[str]) -> None:
+        """Erase keys of :meth:`without_manifest`, but of no tree that was completed meanwhile."""
+        for key in keys:
+            prefix, name, _ = key.removeprefix(self._base).split("/", 2)
+            if self._size(f"{prefix}/{name}/{MANIFEST}") is None:
+                self._erase(key)
+
+    def erase(self, keys: Iterable[str]) -> None:
+        """Erase keys of :meth:`below` with all their versions."""
         for key in keys:
             self._erase(key)
-        return len(keys)
 
     def uri(self, prefix: str, digest: str) -> str:
         """``s3://`` address of the tree's folder, or of the blob."""

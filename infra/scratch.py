@@ -10,14 +10,14 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from governance.errors import OutsideError
 
-__all__ = ["scratch_folder", "sweep"]
+__all__ = ["abandoned", "scratch_folder", "sweep"]
 
 _LOCK: Final = ".lock"
 
@@ -60,20 +60,40 @@ def _held(root: Path, name: str) -> tuple[Path, int]:
         os.close(lock)  # swept before it was locked
 
 
-def sweep(home: Path, name: str) -> int:
-    """Remove the folders of this name that no living process holds; how many there were."""
-    removed = 0
-    for left in sorted((home / "scratch").glob(f"{name}-*")):
-        try:
-            lock = os.open(left / _LOCK, os.O_RDWR)
-        except OSError:
-            continue  # just being made, or not ours
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
-            removed += 1
-        except BlockingIOError:
-            pass
-        finally:
+def abandoned(home: Path, *names: str) -> list[str]:
+    """The folders of these names that no living process holds."""
+    found = []
+    for left in _left(home, names):
+        if (lock := _taken(left)) is not None:
             os.close(lock)
+            found.append(left.name)
+    return found
+
+
+def sweep(home: Path, *names: str) -> int:
+    """Remove the folders of these names that no living process holds; how many there were."""
+    removed = 0
+    for left in _left(home, names):
+        if (lock := _taken(left)) is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
+            removed += 1
     return removed
+
+
+def _left(home: Path, names: Iterable[str]) -> list[Path]:
+    return sorted({left for name in names for left in (home / "scratch").glob(f"{name}-*")})
+
+
+def _taken(folder: Path) -> int | None:
+    """The folder's lock, held by this process now; None where another one holds it, or there is none yet."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR)
+    except OSError:
+        return None  # just being made, or not ours
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock

@@ -16,6 +16,7 @@ from infra.tracking import BATCHES, RELEASES, outside
 __all__ = [
     "ERASED_TAG",
     "WITHDRAWN_TAG",
+    "artifact_keys",
     "batch_runs",
     "erase_artifacts",
     "erase_versions",
@@ -48,8 +49,8 @@ def erase_artifacts(url: str, runs: Iterable[str], request: str) -> int:
     return gone
 
 
-def erase_versions(url: str, runs: Iterable[str], store: ObjectStore) -> int:
-    """Erase what deleting left of the runs' artifacts in the platform's bucket: versions and markers; how many keys.
+def artifact_keys(url: str, runs: Iterable[str], store: ObjectStore) -> list[str]:
+    """The keys in the platform's bucket below which the runs' artifacts lie, also those that only versions are left of.
 
     The embedded MLflow keeps its artifacts there, below ``mlflow``. Deleting through MLflow hides a file of a
     versioned bucket and removes nothing.
@@ -57,15 +58,23 @@ def erase_versions(url: str, runs: Iterable[str], store: ObjectStore) -> int:
     from infra.objects_s3 import S3Store
 
     if not isinstance(store, S3Store):
-        return 0
-    gone = 0
+        return []
+    keys: list[str] = []
     with outside(url):
         client = mlflow.MlflowClient(tracking_uri=url)
         for run_id in runs:
             place = urlsplit(client.get_run(run_id).info.artifact_uri)
             if place.scheme == "mlflow-artifacts":
-                gone += store.erase_below(f"mlflow/{place.path.strip('/')}")
-    return gone
+                keys += store.below(f"mlflow/{place.path.strip('/')}")
+    return keys
+
+
+def erase_versions(store: ObjectStore, keys: Iterable[str]) -> None:
+    """Erase keys of :func:`artifact_keys` with all versions and markers."""
+    from infra.objects_s3 import S3Store
+
+    if isinstance(store, S3Store):
+        store.erase(keys)
 
 
 def flag_releases(url: str, releases: Iterable[str], request: str) -> int:

@@ -1,7 +1,7 @@
 """Withdrawals as they are kept: who asked, what was found before anything was erased, the steps, the receipt.
 
 What held a person must be known before it is erased and can no longer be seen afterwards; so it is written
-down first, in a row that a killed run leaves to the next one. Steps add up over such runs.
+down first, in a row that a killed run leaves to the next one (:mod:`infra.withdrawal_steps`).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from infra.tables import (
     WITHDRAWAL_REQUESTS,
     WITHDRAWALS,
 )
+from infra.withdrawal_steps import as_done
 
 __all__ = [
     "Withdrawal",
     "add_found",
-    "add_step",
     "ask",
     "begin",
     "erased_batches",
@@ -135,23 +135,6 @@ def add_found(db: Database, request: str, found: Found) -> Found:
     return everything
 
 
-def add_step(db: Database, request: str, done: Done, *, total: bool = False) -> None:
-    """Write down what a step did; a step that was cut short adds to what it did before.
-
-    With ``total`` the count is of everything there was to do, so it is not added up.
-    """
-    with db.write() as connection:
-        here = WITHDRAWALS.c.request == request
-        steps = connection.execute(select(WITHDRAWALS.c.steps).where(here)).scalar_one()
-        for step in steps:
-            if (step["where"], step["what"]) == (done.where, done.what):
-                step["count"] = max(step["count"], done.count) if total else step["count"] + done.count
-                break
-        else:
-            steps.append(asdict(done))
-        connection.execute(update(WITHDRAWALS).where(here).values(steps=steps))
-
-
 def mark_erased(db: Database, request: str, batch: str, successor: str | None, *, now: datetime) -> None:
     """The bytes of a batch are to go, and what takes its place; the first word on it counts."""
     with db.write() as connection:
@@ -199,7 +182,9 @@ def finish(db: Database, request: str, receipt: Mapping[str, Any], *, now: datet
         if kept is not None:
             return dict(kept)
         connection.execute(
-            update(WITHDRAWALS).where(here).values(receipt=dict(receipt), digest=identity, done_at=now)
+            update(WITHDRAWALS)
+            .where(here)
+            .values(receipt=dict(receipt), steps=receipt["done"], digest=identity, done_at=now)
         )
         connection.execute(
             update(WITHDRAWAL_REQUESTS)
@@ -257,6 +242,6 @@ def _get(db: Database, request: str) -> Withdrawal:
         raise InputError("no such withdrawal", field="request", value=request)
     return Withdrawal(
         found=Found(**{name: tuple(value) for name, value in row.found.items()}),
-        done=tuple(Done(**step) for step in row.steps),
+        done=as_done(row.steps),
         receipt=row.receipt,
     )

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from annotation.enrolment import Submitted
 from annotation.live import Campaign, CampaignModel, LiveState, Reply
 from governance.errors import InputError, RecordError
-from infra import consents, enrolment, erasure, feedback
+from infra import consents, enrolment, erasure
 from infra.collected import known
 from infra.live_campaigns import close_campaign, open_campaign, opened, progress
 from infra.live_conversations import LEASE, Conversations
@@ -318,7 +318,7 @@ class TestLeaving:
         gone = erasure.erase_rows(db, "main", who.annotator)
         assert (gone["live conversations"], gone["messages to models"]) == (1, 1)
         assert gone["presentations of conversations"] == 1
-        assert feedback.erase_items(db, "main", who.annotator) == 1
+        assert gone["items that only the person brought"] == 1
         assert held(db, f"{SAYS} {who.annotator}") == set()
         assert held(db, who.annotator) == {"annotators", "consent_events", "withdrawal_requests"}
         assert held(db, f"{SAYS} {other.annotator}") == {"items"}

@@ -5,23 +5,31 @@ functions they are, so no Prefect server is needed, and the site has no Label St
 """
 
 import logging
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 
 import mlflow
 import pytest
 
 from annotation.importers import read_dices
+from flows import release as releasing
 from flows import validate as validating
 from flows import withdraw as withdrawing
 from flows.wiring import open_platform
+from governance.errors import RefusedError
 from infra import collected, ledger, people, withdrawals
 from infra.importing import store_import
 from infra.mapping_files import shipped_mapping
 from infra.residue import sqlite_files
 from infra.stack.secrets import ensure_site_key
 from tests.annotation.test_importers_people import DICES_350, rating
+from tests.infra.test_erasure import profile
 from tests.support.keys import keys_of
 from tests.support.platform import NOW
+from tests.support.way import ROOT
 
 PERSON, OTHER = "dices-350-2", "dices-350-1"
 CANARY = "canary-of-rater-two"
@@ -65,7 +73,15 @@ def home(tmp_path, monkeypatch):
         (validating, ("check", "expect")),
         (
             withdrawing,
-            ("find", "destroy", "erase_batches", "erase_tracking", "erase_label_studio", "compact_files"),
+            (
+                "find",
+                "destroy",
+                "erase_unfinished",
+                "erase_batches",
+                "erase_tracking",
+                "erase_label_studio",
+                "compact_files",
+            ),
         ),
     ):
         for name in names:
@@ -191,3 +207,88 @@ def test_a_person_is_gone_from_every_file_wherever_it_was_stopped(home, monkeypa
         assert platform.registry().version("m", "1").tags["bounds.withdrawn"] == request.request
         again = validating.validate_site(platform, "main")
         assert (again["batch"], again["read"]) == (replaced["successor"], 4)
+
+    # Somebody with as many answers leaves undisturbed: what was done is counted the same.
+    with open_platform(home) as platform:
+        other = withdrawals.ask(platform.db, "main", OTHER, via="command", now=NOW)
+        calm = withdrawing._carry_out(platform, other)
+    assert {
+        (each["where"], each["what"]): each["count"] for each in calm["done"] if each["where"] != "work files"
+    } == {place: count for place, count in done.items() if place[0] != "work files"}
+
+
+KILLED_RELEASE = """
+import os, signal, sys
+from datetime import date
+from pathlib import Path
+
+import infra.objects_directory
+from annotation.release import AlignmentTarget, require_terms
+from flows import release as releasing
+from flows.wiring import clock, open_platform
+from infra import ledger
+from infra.scratch import scratch_folder
+
+home, where = Path(sys.argv[1]), sys.argv[2]
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if where == "half":
+    infra.objects_directory.DirectoryStore._settle = die
+else:
+    releasing.require_stored = die
+with open_platform(home) as platform, scratch_folder(home, "release") as folder:
+    target = AlignmentTarget(better="clearer", asked="which?", for_whom="a test")
+    terms = require_terms(platform.policy(clock()), target, None, None)
+    batches = [batch.digest for batch in ledger.batches(platform.db)]
+    built = releasing.build.fn(platform, batches, terms, folder, as_of=date(2026, 3, 1), seed=0)
+    releasing.record.fn(platform, built)
+"""
+
+
+@pytest.mark.slow
+def test_what_killed_releases_left_goes_with_the_person(home):
+    with open_platform(home) as platform:
+        stage(platform)
+    for where in ("half", "unrecorded"):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED_RELEASE, home, where],
+            cwd=home.parent,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False,
+            capture_output=True,
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    left = {path.relative_to(home).parts[:3] for path in home.rglob("judgements.parquet")}
+    assert {("objects", ".incoming"), ("objects", "releases")} <= {parts[:2] for parts in left}
+    assert any(parts[0] == "scratch" for parts in left)
+    with open_platform(home) as platform:
+        request = withdrawals.ask(platform.db, "main", PERSON, via="command", now=NOW)
+        receipt = withdrawing._carry_out(platform, request)
+        assert list(platform.store.list("releases")) == []
+    assert list((home / "scratch").iterdir()) == []
+    assert list((home / "objects" / ".incoming").iterdir()) == []
+    done = {(each["where"], each["what"]): each["count"] for each in receipt["done"]}
+    # The second release swept the folder of the first when it began.
+    assert done["work files", "folders that killed runs left"] == 1
+    assert done["object store", "half-written trees of killed runs"] == 1
+    assert done["object store", "releases of killed runs, never recorded"] == 1
+
+
+def test_a_release_that_a_withdrawal_overtook_is_refused(tmp_path):
+    with open_platform(tmp_path) as platform:
+        people.add_profiles(platform.db, [profile(PERSON)])
+        releasing._refuse_overtaken(platform, ["b-1"])
+        request = withdrawals.ask(platform.db, "main", PERSON, via="command", now=NOW)
+        with pytest.raises(RefusedError, match=request.request):
+            releasing._refuse_overtaken(platform, ["b-1"])
+        withdrawals.begin(platform.db, request, now=NOW)
+        withdrawals.mark_erased(platform.db, request.request, "b-1", None, now=NOW)
+        withdrawals.finish(platform.db, request.request, {**EMPTY, "site": "main"}, now=NOW)
+        releasing._refuse_overtaken(platform, ["b-2"])
+        with pytest.raises(RefusedError, match="b-1 was replaced"):
+            releasing._refuse_overtaken(platform, ["b-1", "b-2"])
+
+
+EMPTY = {"done": [], "batches": [], "releases": [], "models": []}

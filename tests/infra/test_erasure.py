@@ -26,6 +26,7 @@ from infra.objects_directory import DirectoryStore
 from infra.portal_judgements import save_draft, show, submit
 from infra.residue import compact, sqlite_files
 from infra.tables import METADATA
+from infra.withdrawal_steps import add_within, plan
 from tests.support import portal
 from tests.support.keys import keys_in
 from tests.support.platform import NOW
@@ -175,9 +176,18 @@ def test_a_withdrawal_adds_up_over_runs_and_is_finished_once(db: Database) -> No
     found = withdrawals.add_found(db, request.request, Found(batches=("b2",)))
     assert found == Found(batches=("b1", "b2"), releases=("r1",))
     for count in (2, 1):
-        withdrawals.add_step(db, request.request, Done(where="x", what="rows", count=count))
+        with db.write() as connection:
+            add_within(connection, request.request, "x", {"rows": count})
+    # The second run finds one of the files still there, and one more; the receipt counts all three.
+    assert plan(db, request.request, "y", {"files": ["one", "two"]}) == {"files": ["one", "two"]}
+    assert plan(db, request.request, "y", {"files": ["three", "two"]}) == {"files": ["one", "two", "three"]}
+    assert plan(db, request.request, "y", {"nothing": []}) == {"nothing": []}
     state = withdrawals.begin(db, request, now=NOW)
-    assert state.done == (Done(where="x", what="rows", count=3),)
+    assert state.done == (
+        Done(where="x", what="rows", count=3),
+        Done(where="y", what="files", count=3),
+        Done(where="y", what="nothing", count=0),
+    )
     with pytest.raises(InputError, match="no such withdrawal"):
         withdrawals.receipt_of(db, "w-none")
     receipt = make_receipt(
@@ -213,7 +223,13 @@ def test_a_withdrawal_adds_up_over_runs_and_is_finished_once(db: Database) -> No
     assert "release r1 (store): handed out; until 2026-05-01" in text
 
 
-def test_reasons_of_refused_rows_lose_the_person(db: Database, tmp_path: Path) -> None:
+def stopped(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_reasons_of_refused_rows_lose_the_person(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from dataclasses import replace
 
     from annotation.importers import Refusal
@@ -224,8 +240,15 @@ def test_reasons_of_refused_rows_lose_the_person(db: Database, tmp_path: Path) -
         imported, read=2, refused=(Refusal(place="line 2", reason=f"{ADA} judged the same at line 1"),)
     )
     store_import(store, db, imported, site="main", now=NOW, keys=keys_in(tmp_path))
-    assert erasure.erase_refusals(store, db, ADA) == 1
-    assert erasure.erase_refusals(store, db, ADA) == 0
+    [named] = erasure.refusals_with(store, db, ADA)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "delete", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            erasure.erase_refusals(store, db, ADA, [named])
+    # Stopped before the old object went: nothing refers to it any more, but it was named.
+    assert erasure.refusals_with(store, db, ADA) == []
+    for _ in range(2):
+        erasure.erase_refusals(store, db, ADA, [named])
     [tree] = store.list("imports")
     [record] = catalogue.imports(db)
     assert record.object == tree

@@ -318,8 +318,11 @@ def test_what_lies_below_a_folder_beside_the_objects_is_erased_with_all_versions
             for body in (b"first", b"second"):
                 s3.put_object(Bucket="beside", Key=f"objects/{key}", Body=body)
         s3.delete_object(Bucket="beside", Key="objects/mlflow/1/run/artifacts/c.txt")
-        assert store.erase_below("mlflow/1/run/artifacts") == 2
-        assert store.erase_below("mlflow/1/run/artifacts") == 0
+        keys = store.below("mlflow/1/run/artifacts")
+        assert [key.rpartition("/")[2] for key in keys] == ["b.txt", "c.txt"]
+        store.erase(keys)
+        store.erase(keys)
+        assert list(store.below("mlflow/1/run/artifacts")) == []
         left = s3.list_object_versions(Bucket="beside")
         assert {entry["Key"] for entry in left["Versions"]} == {"objects/mlflow/1/running/c.txt"}
         assert "DeleteMarkers" not in left

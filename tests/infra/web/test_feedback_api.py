@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from infra import collected, erasure, events, feedback
+from infra import collected, erasure, events
 from infra.database import Database
 from infra.feedback import FeedbackSource
 from infra.feedback_client import FeedbackClient, FeedbackRefusedError
@@ -129,9 +129,8 @@ def test_who_withdrew_is_told_of_and_their_words_go(home, client):
         found = {e.ref: e for e in collect(home, db)[1]}
         gone = found["event-000001"].person
         open_person_keys(load_settings(home), "main").destroy(gone)
-        erasure.erase_rows(db, "main", gone)
-        assert feedback.erase_items(db, "main", gone) == 1
-        assert feedback.erase_items(db, "main", gone) == 0
+        assert erasure.erase_rows(db, "main", gone)["items that only the person brought"] == 1
+        assert set(erasure.erase_rows(db, "main", gone).values()) == {0}
         assert outcomes(client.post("/v1/feedback", json={"events": [thumb(3)]})) == ["withdrawn"]
         assert {e.ref for e in collect(home, db)[1]} == {"event-000002"}
         from infra import catalogue
