@@ -51,9 +51,6 @@ def held(db: Database, keys: PersonKeys, person: Enrolled, presentation: str) ->
         if row is None or row.state != "held":
             return None
         item = connection.execute(select(ITEMS.c.record).where(ITEMS.c.item == row.item)).scalar_one()
-        shown = connection.execute(
-            select(PRESENTATIONS.c.shown).where(PRESENTATIONS.c.presentation == presentation)
-        ).scalar_one()
         draft = connection.execute(
             select(PORTAL_DRAFTS.c.sealed).where(PORTAL_DRAFTS.c.presentation == presentation)
         ).scalar_one_or_none()
@@ -61,7 +58,7 @@ def held(db: Database, keys: PersonKeys, person: Enrolled, presentation: str) ->
         presentation=presentation,
         kind=row.kind,
         item=item,
-        order=tuple(shown),
+        order=tuple(row.shown),
         presented_at=row.presented_at,
         draft=None if draft is None else json.loads(keys.decrypt(person.annotator, draft)),
     )
