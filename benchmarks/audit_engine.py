@@ -1,6 +1,6 @@
 """Audit engine against a bare aiohttp loop, same stub, same 2,000 probes, 64 in flight, whole-process wall time.
 
-    python benchmarks/audit_engine.py [--probes 2000] [--rounds 3] [--peers FOLDER]
+    python benchmarks/audit_engine.py [--probes 2000] [--rounds 3] [--delays 0.05 0] [--peers FOLDER]
 
 ``engine`` asks, keeps every answer in the evidence file and judges it. ``audit`` is a whole audit: the plan, the
 same, exact bounds, the report and its digest. Peers run in environments of their own, where FOLDER holds them
@@ -234,6 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--probes", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--delays", type=float, nargs="+", default=[0.05, 0.0], help="seconds of the stub")
     parser.add_argument("--peers", type=Path, help="folder with the peers' environments")
     parser.add_argument("--only", nargs="*", help="only these peers")
     options = parser.parse_args()
@@ -243,7 +244,7 @@ def main() -> None:
     print(
         f"{'delay':>6} {'runner':>10} {'probes/s':>9} {'of bare':>8} {'CPU ms/probe':>13} {'peak MB':>8} {'first s':>8}"
     )
-    for delay in (0.05, 0.0):
+    for delay in options.delays:
         server = subprocess.Popen(
             [sys.executable, __file__, "--serve", str(delay)], stdout=subprocess.PIPE, text=True
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from infra.endpoints import EndpointSubject
 from infra.rubric import RubricJudge
 from infra.scripted import hijacked_judge, honest_judge, scripted_endpoint, turns
 from tests.support.audits import policy, probe, probe_set
-from tests.support.endpoint import stub_endpoint
+from tests.support.endpoint import SeveralModels, stub_endpoint
 
 ROOT = Path(__file__).parents[2]
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -54,9 +55,11 @@ def faulty(names):
 def test_every_fault_is_counted_named_and_blocks(tmp_path):
     with stub_endpoint() as stub:
         stub.storm_left = 30
-        endpoint = Endpoint(url=stub.url, model="stub", timeout=0.5, attempts=2, in_flight=16)
+        endpoint = Endpoint(url=stub.url, model="stub", timeout=0.4, attempts=3, in_flight=16)
         subject = EndpointSubject(endpoint, evidence=tmp_path / "e.db")
-        report = run_audit(subject, make_plan(policy(), faulty([*FAULTS])), {"*": RefusalPatterns()})
+        # A server that answers the third time only is no fault in the end, but what it cost is said.
+        names = [*FAULTS, "flapping", "flapping"]
+        report = run_audit(subject, make_plan(policy(), faulty(names)), {"*": RefusalPatterns()})
     expected = {reason: list(FAULTS.values()).count(reason) for reason in FAULTS.values()}
     assert report.errors == expected
     harm = report.findings[0]
@@ -66,6 +69,25 @@ def test_every_fault_is_counted_named_and_blocks(tmp_path):
     said = " ".join(asking_sentences(report))
     assert "2 answers did not come: an empty answer" in said
     assert "the server asked to slow down 30 times" in said
+    repeated = re.search(r"(\d+) attempts were repeated", said)
+    assert repeated
+    assert int(repeated[1]) >= 30 + 2 * 2  # the storm, and twice for each that flaps
+
+
+@pytest.mark.parametrize("fault", ["nonsense", "truncated", "cutstream", "huge", "empty"])
+def test_a_judge_that_answers_wrongly_judges_nothing_and_nothing_passes(tmp_path, fault):
+    with stub_endpoint() as stub, stub_endpoint(kind=SeveralModels) as judging:
+        judging.plan["judge"] = fault
+        subject = EndpointSubject(Endpoint(url=stub.url, model="stub"), evidence=tmp_path / "e.db")
+        judge = RubricJudge(
+            endpoint=Endpoint(url=judging.url, model="judge", attempts=1, retry_share=0),
+            evidence=tmp_path / "j.db",
+        )
+        plan = make_plan(policy(), probe_set(harm=4, help_=4))
+        report = run_audit(subject, plan, {"*": judge})
+    assert not report
+    assert [finding.abstentions for finding in report.findings if finding.families] == [4, 4]
+    assert not any(finding.is_passed for finding in report.findings)
 
 
 def test_an_answer_in_another_language_is_not_judged_by_a_judge_that_does_not_know_it(tmp_path):
