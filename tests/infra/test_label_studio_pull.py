@@ -8,15 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
-from annotation.events import EventKind
+from annotation.events import EventKind, EventPage
 from annotation.label_config import ANSWERS
 from annotation.presentations import task_data
 from annotation.records import JUDGEMENTS
+from flows.cli import build
+from flows.wiring import open_platform
 from governance.errors import InputError, OutsideError, RecordError, RefusedError
+from infra import catalogue
+from infra.events import write_events
 from infra.label_studio import LabelStudioSite
 from infra.label_studio_pull import LabelStudioSource, pseudonym
+from infra.stack.secrets import ensure_site_key
 from tests.support.label_studio import CONFIG, NO_OVERLAP, Collection, Known, labels, result
+from tests.support.platform import NOW, import_record
 
 pytestmark = pytest.mark.servers
 
@@ -378,3 +385,39 @@ def test_without_a_key_there_is_no_pseudonym(site):
 
 def test_labels_are_read_from_results():
     assert labels(result("first_better", "cannot_judge")) == ["first_better", "cannot_judge"]
+
+
+def test_a_star_set_on_the_server_becomes_a_known_answer(site, tmp_path):
+    pairs = Collection(site, items=3)
+    pairs.annotate(label="second_better")
+    first = pairs.pull()
+    starred = min(pairs.truth())
+    # What the page sends when staff press the star.
+    site.send("PATCH", f"api/annotations/{starred}/", json={"ground_truth": True})
+    [event] = pairs.pull()
+    assert kinds([event]) == [(f"{pairs.project}/{starred}", EventKind.STATED, 2)]
+    assert [each.raw["ground_truth"] for each in (*first, event)] == [False, False, False, True]
+
+    ensure_site_key(tmp_path, site.id)
+    (tmp_path / "settings.toml").write_text(f'[[sites]]\nid = "{site.id}"\n')
+    with open_platform(tmp_path) as platform:
+        catalogue.add_items(platform.db, list(pairs.items.values()), import_record())
+        for events in (tuple(first), (event,)):
+            page = EventPage(events=events, cursor=events[-1].ref)
+            write_events(
+                platform.store,
+                platform.db,
+                page,
+                site=site.id,
+                source="label_studio",
+                now=NOW,
+                keys=platform.keys,
+            )
+    for words in (["from-label-studio", "--by", "Ada of the staff"], ["list", "--json"]):
+        told = CliRunner().invoke(build("gold"), ["gold", *words, "--home", str(tmp_path)])
+        assert told.exit_code == 0, told.output
+    [listed] = json.loads(told.stdout)["items"]
+    said = event.judgement
+    order = [each["candidate"] for each in pairs.items[said["item"]]["candidates"]]
+    assert (listed["item"], listed["kind"], listed["by"]) == (said["item"], "gold", "Ada of the staff")
+    assert listed["answer"] == str(order.index(said["preferred"]) + 1)
