@@ -28,7 +28,8 @@ class Spill:
         """
         try:
             self._file.seek(self._end)
-            self._file.write(data)
+            if self._file.write(data) != len(data):
+                raise OutsideError("no room to judge the log in (TMPDIR): the disk is full")
         except OSError as error:
             raise _no_room(error) from error
         self._pieces.setdefault(part, []).append((self._end, len(data)))
@@ -46,7 +47,7 @@ class Spill:
                 self._file.seek(at)
                 found.append(self._file.read(length))
                 if len(found[-1]) != length:
-                    raise OutsideError(f"the temporary file in {tempfile.gettempdir()} ends too early")
+                    raise OutsideError("the temporary file (TMPDIR) ends too early")
         except OSError as error:
             raise _no_room(error) from error
         return b"".join(found)
@@ -60,7 +61,7 @@ def spilled() -> Iterator[Spill]:
         OutsideError: There is none.
     """
     try:
-        file = tempfile.TemporaryFile(prefix="bounds-log-")  # noqa: SIM115 - closed below; errors of opening only
+        file = tempfile.TemporaryFile(buffering=0, prefix="bounds-log-")  # noqa: SIM115 - closed below; errors of opening only
     except OSError as error:
         raise _no_room(error) from error
     with file:
@@ -68,4 +69,4 @@ def spilled() -> Iterator[Spill]:
 
 
 def _no_room(error: OSError) -> OutsideError:
-    return OutsideError(f"{tempfile.gettempdir()} (TMPDIR): no room to judge the log in: {error.strerror}")
+    return OutsideError(f"no room to judge the log in (TMPDIR): {error.strerror}")
