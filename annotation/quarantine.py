@@ -46,6 +46,7 @@ __all__ = [
     "columns_of",
     "conclude",
     "judge_part",
+    "merge_counts",
     "repeats",
     "require_gold",
     "validate_batch",
@@ -188,6 +189,23 @@ def judge_part(
     return part
 
 
+def merge_counts(parts: Sequence[PartCounts]) -> PartCounts:
+    """What was counted in all parts together; it grows with people, not with parts."""
+    counts: Counter[str] = Counter()
+    failed_rules: Counter[str] = Counter()
+    for part in parts:
+        counts.update(part.counts)
+        failed_rules.update(part.failed_rules)
+    return PartCounts(
+        counts=dict(counts),
+        failed_rules=dict(sorted(failed_rules.items())),
+        people=pl.concat([part.people for part in parts])
+        .group_by("annotator")
+        .agg(pl.col("read").sum(), pl.col("quarantined").sum()),
+        tally=merge_tallies([part.tally for part in parts]),
+    )
+
+
 def conclude(
     parts: Sequence[PartCounts],
     checks: Sequence[Check],
@@ -205,26 +223,17 @@ def conclude(
         outdated: Effective policies whose rulings have changed since: digest → what changed.
         before: Distributions of the last batch; None for the first.
     """
-    people = (
-        pl.concat([part.people for part in parts])
-        .group_by("annotator")
-        .agg(pl.col("read").sum(), pl.col("quarantined").sum())
-    )
+    found = merge_counts(parts)
+    people, whole = found.people, found.tally
     read, quarantined = int(people["read"].sum()), int(people["quarantined"].sum())
-    whole = merge_tallies([part.tally for part in parts])
     batch = BatchFacts(tally=whole, profiles=profiles, read=read, quarantined=quarantined, before=before)
-    counts: Counter[str] = Counter()
-    failed_rules: Counter[str] = Counter()
-    for part in parts:
-        counts.update(part.counts)
-        failed_rules.update(part.failed_rules)
     return Summary(
         read=read,
         accepted=whole.accepted,
         quarantined=quarantined,
         checks=tuple(checks),
-        counts=dict(counts),
-        failed_rules=dict(sorted(failed_rules.items())),
+        counts=found.counts,
+        failed_rules=found.failed_rules,
         findings=tuple(_finding(check, batch) for check in checks if check.on is On.FIGURES),
         strata=_strata(people, profiles),
         distributions=whole.distributions,

@@ -5,7 +5,8 @@ is counted within a part, and adds up. What a row can only fail together with ro
 dealing the few columns that matter once more, by another key: ids and references that must be unique by
 themselves, streaks and known answers by person, presentations by their id. Items that nearly repeat one another
 are searched among all (:mod:`infra.copies_on_disk`). Consents, codebook answers and gold items stay in memory:
-they grow with people, not with judgements; so does the largest part with the most judged item.
+they grow with people, not with judgements; so do the digests of the policies that judgements name. The largest
+part grows with the most judged item.
 
 Nothing outside of the scratch folder is written: killed at any point, it is simply run again.
 """
@@ -34,7 +35,15 @@ from annotation.facts import (
 from annotation.item_facts import is_copy_fact
 from annotation.marking import QUARANTINE, repeats
 from annotation.parquet_stream import rows_of
-from annotation.quarantine import NTH, PartCounts, columns_of, conclude, judge_part, require_gold
+from annotation.quarantine import (
+    NTH,
+    PartCounts,
+    columns_of,
+    conclude,
+    judge_part,
+    merge_counts,
+    require_gold,
+)
 from annotation.records import ITEMS, JUDGEMENTS, PROFILES
 from annotation.staging import STAGED, as_frame, as_table, ordered
 from annotation.validated import Summary, parquet_bytes
@@ -143,8 +152,10 @@ def validate_parts(
     work.deal_presentations(presentations)
     work.look_across()
     changed = outdated(work.policies)
-    counted = [work.judge(number, probes, changed) for number in range(parts)]
-    summary = conclude(counted, checks, around.profiles, outdated=changed, before=before)
+    counted = work.judge(0, probes, changed)
+    for number in range(1, parts):
+        counted = merge_counts([counted, work.judge(number, probes, changed)])
+    summary = conclude([counted], checks, around.profiles, outdated=changed, before=before)
     return ValidatedFiles(
         summary=summary,
         files=work.sorted_files(summary, counted),
@@ -294,7 +305,7 @@ class _Work:
             across = across.join(self.persons.take(number).drop(_PART), on=NTH, how="left")
         return across
 
-    def sorted_files(self, summary: Summary, counted: Sequence[PartCounts]) -> dict[str, Path | bytes]:
+    def sorted_files(self, summary: Summary, counted: PartCounts) -> dict[str, Path | bytes]:
         """The files of the batch, each in the order of the whole."""
         sorts: dict[str, tuple[str, tuple[str, ...], pa.Schema]] = {
             "judgements.parquet": ("accepted", ("judgement",), JUDGEMENTS),
@@ -308,7 +319,7 @@ class _Work:
             for part in self.written(source):
                 part.unlink()
             made[name] = self.scratch / name
-        people = pl.concat([part.tally.annotators for part in counted])
+        people = counted.tally.annotators
         kept = self.around.profiles.join(people, on="annotator", how="semi", maintain_order="left")
         made["profiles.parquet"] = parquet_bytes(as_table(kept).cast(PROFILES).combine_chunks())
         made["checks.json"] = summary.json_bytes()
