@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from annotation.validated import PARQUET, ROWS_OF_A_GROUP
 from governance.errors import OutsideError
 
-__all__ = ["MEMORY", "duck", "sort_into", "streamed"]
+__all__ = ["MEMORY", "duck", "streamed"]
 
 MEMORY: Final = "1GB"
 """What DuckDB may hold; beyond, it spills."""
@@ -46,46 +44,3 @@ def streamed(connection: duckdb.DuckDBPyConnection, query: str, rows: int) -> It
     relation = connection.sql(query)
     if relation is not None:
         yield from relation.to_arrow_reader(rows)
-
-
-def sort_into(
-    connection: duckdb.DuckDBPyConnection,
-    files: Sequence[Path],
-    by: Sequence[str],
-    schema: pa.Schema,
-    target: Path,
-) -> None:
-    """Write the rows of Parquet files into one, sorted, as :func:`annotation.validated.parquet_bytes` would.
-
-    Args:
-        connection: See :func:`duck`.
-        files: At least one.
-        by: Columns to sort by, ascending, nulls last.
-        schema: Columns of the result.
-        target: The file to write.
-    """
-    names = ", ".join(f'"{name}"' for name in schema.names)
-    order = ", ".join(f'"{name}" NULLS LAST' for name in by)
-    connection.read_parquet([str(file) for file in files]).create_view("unsorted")
-    query = f"SELECT {names} FROM unsorted ORDER BY {order}"  # noqa: S608 - names of a schema
-    with pq.ParquetWriter(target, schema, **PARQUET) as writer:
-        waiting: list[pa.Table] = []
-        held = written = 0
-        for batch in streamed(connection, query, ROWS_OF_A_GROUP):
-            # Cast at once: what is left over from one group meets further batches as DuckDB types them.
-            waiting.append(pa.Table.from_batches([batch]).cast(schema))
-            held += batch.num_rows
-            while held >= ROWS_OF_A_GROUP:
-                waiting = _write(writer, waiting, schema)
-                held = sum(left.num_rows for left in waiting)
-                written += 1
-        if held or not written:
-            _write(writer, waiting, schema)
-
-
-def _write(writer: pq.ParquetWriter, waiting: Sequence[pa.Table], schema: pa.Schema) -> list[pa.Table]:
-    """Write one group of rows; what is left over."""
-    table = pa.concat_tables(waiting) if waiting else schema.empty_table()
-    writer.write_table(table.slice(0, ROWS_OF_A_GROUP).combine_chunks())
-    left = table.slice(ROWS_OF_A_GROUP)
-    return [left] if left.num_rows else []

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from annotation.checks import Check, Test
@@ -50,7 +52,8 @@ from annotation.validated import Summary, parquet_bytes
 from governance.errors import OutsideError
 from infra.copies_on_disk import CopySearch
 from infra.dealt import Dealt, by_hash
-from infra.duck import duck, sort_into
+from infra.duck import duck
+from infra.sorted_parts import SortedParts, write_groups
 
 __all__ = ["ROWS_OF_A_PART", "ValidatedFiles", "parts_for", "validate_parts"]
 
@@ -199,12 +202,20 @@ class _Work:
         ]
         self.persons = self._dealt("persons", pl.Schema({**where, **self._person_types()}))
         self.presented = self._dealt("presented", pl.Schema({**_schema(PRESENTATIONS), _PART: pl.UInt32()}))
+        # Rows are judged in staged order, items stand in the order of their ids.
+        self.accepted = self._sorted("accepted", "judgement")
+        self.judged = self._sorted("judged-items", "item")
+        self.quarantined = self._sorted("quarantine", "judgement", "row")
+        self.nameless = self._sorted("nameless", "row")
         self.copies = {
             name: self._dealt(name, pl.Schema({"item": pl.String, name: pl.String})) for name in self.by_copy
         }
 
     def _dealt(self, name: str, schema: pl.Schema) -> Dealt:
         return Dealt(self.scratch, f"dealt-{name}", schema)
+
+    def _sorted(self, name: str, *by: str) -> SortedParts:
+        return SortedParts(self.scratch, f"sorted-{name}", by, self.parts)
 
     def _person_types(self) -> dict[str, pl.DataType]:
         return {name: pl.UInt32() if name == "streak" else pl.Float64() for name in self.by_person}
@@ -288,12 +299,14 @@ class _Work:
             across=self._across(number, staged),
         )  # fmt: skip
         self._write(as_table(part.screened.drop(NTH)), "screened", number)
-        self._write(part.accepted, "accepted", number)
-        self._write(part.quarantine, "quarantine", number)
+        self.accepted.add(part.accepted)
+        named = part.quarantine.column("judgement").is_valid()
+        self.quarantined.add(part.quarantine.filter(named))
+        self.nameless.add(part.quarantine.filter(pc.invert(named)))
         judged = items.join(
             pl.DataFrame({"item": part.accepted.column("item")}).unique(), on="item", how="semi"
         )
-        self._write(as_table(judged).cast(ITEMS), "judged-items", number)
+        self.judged.add(as_table(judged))
         return part.found
 
     def _across(self, number: int, staged: pl.DataFrame) -> pl.DataFrame:
@@ -307,18 +320,17 @@ class _Work:
 
     def sorted_files(self, summary: Summary, counted: PartCounts) -> dict[str, Path | bytes]:
         """The files of the batch, each in the order of the whole."""
-        sorts: dict[str, tuple[str, tuple[str, ...], pa.Schema]] = {
-            "judgements.parquet": ("accepted", ("judgement",), JUDGEMENTS),
-            "items.parquet": ("judged-items", ("item",), ITEMS),
-            "quarantine.parquet": ("quarantine", ("judgement", "row"), QUARANTINE),
+        made: dict[str, Path | bytes] = {
+            name: self.scratch / name
+            for name in ("judgements.parquet", "items.parquet", "quarantine.parquet")
         }
-        made: dict[str, Path | bytes] = {}
-        for name, (source, by, schema) in sorts.items():
-            with duck(self.scratch) as connection:
-                sort_into(connection, self.written(source), by, schema, self.scratch / name)
-            for part in self.written(source):
-                part.unlink()
-            made[name] = self.scratch / name
+        for name, schema, sorted_parts in (
+            ("judgements.parquet", JUDGEMENTS, [self.accepted]),
+            ("items.parquet", ITEMS, [self.judged]),
+            ("quarantine.parquet", QUARANTINE, [self.quarantined, self.nameless]),
+        ):
+            rows = chain.from_iterable(part.merged() for part in sorted_parts)
+            write_groups(rows, schema, self.scratch / name)
         people = counted.tally.annotators
         kept = self.around.profiles.join(people, on="annotator", how="semi", maintain_order="left")
         made["profiles.parquet"] = parquet_bytes(as_table(kept).cast(PROFILES).combine_chunks())
