@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 from annotation.facts import Surroundings
 from annotation.item_facts import is_item_fact
+from annotation.quarantine import NTH
 from annotation.staging import STAGED, as_table
 
 # ruff: noqa: S608 - no text of a row or a policy enters a statement: names are constants or plain slugs
@@ -78,28 +80,42 @@ _READING: Final = """
     CASE WHEN j.seconds > 0 THEN j.item_characters::DOUBLE / j.seconds END AS reading_rate,
 """
 _FIRST_GIVEN: Final = """
-    CASE WHEN j.annotator IS NOT NULL AND j.item IS NOT NULL THEN row_number() OVER (
+    CASE WHEN j.annotator IS NOT NULL AND j.item IS NOT NULL THEN l.nth IS NULL END AS first_given,
+"""
+# Windows go over few columns and, here, few rows: what they sort may not fit in memory.
+_LATER: Final = """
+, repeated AS (
+    SELECT annotator, item FROM raw_rows
+    WHERE problem IS NULL AND annotator IS NOT NULL AND item IS NOT NULL
+    GROUP BY annotator, item HAVING count(*) > 1
+), places AS (
+    SELECT j.nth, row_number() OVER (
         PARTITION BY j.annotator, j.item
         ORDER BY j.submitted_at NULLS LAST, j.judgement NULLS LAST, j.source_digest NULLS LAST
-    ) = 1 END AS first_given,
+    ) AS place
+    FROM raw_rows j SEMI JOIN repeated r ON r.annotator = j.annotator AND r.item = j.item
+    WHERE j.problem IS NULL
+), later AS (
+    SELECT nth FROM places WHERE place > 1
+)
 """
 # Gaps and islands: within a person's rows in order, a run is what has the same number of rows of other
 # positions before it.
 _STREAKS: Final = """
 , ordered AS (
-    SELECT j.row_number, j.site, j.annotator,
+    SELECT j.nth, j.site, j.annotator,
         CASE WHEN j.outcome = 'prefers' THEN
             CASE WHEN j.preferred = j.shown[1] THEN 0 WHEN j.preferred = j.shown[2] THEN 1 END
         END AS position,
         row_number() OVER (PARTITION BY j.site, j.annotator
-            ORDER BY j.submitted_at, j.judgement NULLS LAST, j.source_digest NULLS LAST, position NULLS LAST) AS nth
-    FROM numbered j WHERE j.annotator IS NOT NULL AND j.submitted_at IS NOT NULL
+            ORDER BY j.submitted_at, j.judgement NULLS LAST, j.source_digest NULLS LAST, position NULLS LAST) AS place
+    FROM raw_rows j WHERE j.annotator IS NOT NULL AND j.submitted_at IS NOT NULL
 ), islands AS (
-    SELECT row_number, site, annotator, position,
-        nth - row_number() OVER (PARTITION BY site, annotator, position ORDER BY nth) AS island
+    SELECT nth, site, annotator, position,
+        place - row_number() OVER (PARTITION BY site, annotator, position ORDER BY place) AS island
     FROM ordered
 ), streaks AS (
-    SELECT row_number, CASE WHEN position IS NOT NULL THEN
+    SELECT nth, CASE WHEN position IS NOT NULL THEN
         count(*) OVER (PARTITION BY site, annotator, position, island) END AS streak
     FROM islands
 )
@@ -108,7 +124,7 @@ _STREAKS: Final = """
 
 def load_batch(
     connection: duckdb.DuckDBPyConnection,
-    rows: object,
+    rows: pa.Table,
     around: Surroundings,
     columns: Collection[str],
 ) -> None:
@@ -116,11 +132,12 @@ def load_batch(
 
     Args:
         connection: An open connection.
-        rows: Screened staged rows as an Arrow table.
+        rows: Screened staged rows.
         around: The tables the rows refer to.
         columns: Names of the columns that checks test; costly facts nobody asks for are left out.
     """
-    connection.register("raw_rows", rows)
+    numbers = pa.array(range(len(rows)), pa.uint64())
+    connection.register("raw_rows", rows.append_column(NTH, numbers))
     connection.register("raw_items", as_table(around.items))
     connection.register("raw_presentations", as_table(around.presentations))
     _load(connection, around, columns)
@@ -135,7 +152,7 @@ def load_files(
     around: Surroundings,
     columns: Collection[str],
 ) -> None:
-    """:func:`load_batch` from Parquet files, all parts of a table at once."""
+    """:func:`load_batch` from Parquet files, all parts of a table at once; rows have their number ``nth``."""
     tables = {"raw_rows": rows, "raw_items": items, "raw_presentations": presentations}
     for name, files in tables.items():
         connection.read_parquet([str(file) for file in files]).create_view(name)
@@ -156,22 +173,21 @@ def _statement(columns: AbstractSet[str]) -> str:
         f"j.{name}" for name in STAGED.names if name in columns | {"judgement", "presented_at"}
     )
     screens = "".join(f", j.{name}" for name in sorted(columns) if _is_screen(name))
-    streak = "streak" in columns
+    streak, first = "streak" in columns, "first_given" in columns
     return f"""
 CREATE TABLE {JUDGED} AS
 WITH items AS (
     SELECT item, digest, language, list_transform(candidates, lambda c: c.candidate) AS ids FROM raw_items
-), numbered AS (
-    SELECT *, row_number() OVER () AS row_number FROM raw_rows
-){_STREAKS if streak else ""}
-SELECT {_ITEM_FACTS}{_ANSWER_FACTS}{_FIRST_GIVEN if "first_given" in columns else ""}
+){_STREAKS if streak else ""}{_LATER if first else ""}
+SELECT {_ITEM_FACTS}{_ANSWER_FACTS}{_FIRST_GIVEN if first else ""}
     {"s.streak," if streak else ""}{"".join(_consents(columns))}{"".join(_gold(columns))}
     {_KNOWN if "annotator_known" in columns else ""}{_READING if "reading_rate" in columns else ""}
     {record}{screens}
-FROM numbered j
+FROM raw_rows j
 LEFT JOIN items i ON i.item = j.item
 LEFT JOIN raw_presentations p ON p.presentation = j.presentation
-{"LEFT JOIN streaks s ON s.row_number = j.row_number" if streak else ""}
+{"LEFT JOIN streaks s ON s.nth = j.nth" if streak else ""}
+{"LEFT JOIN later l ON l.nth = j.nth" if first else ""}
 WHERE j.problem IS NULL
 """
 

@@ -81,7 +81,7 @@ class ValidatedFiles:
     Attributes:
         summary: What was counted and concluded.
         files: The files of the batch, by name.
-        screened: Staged rows with what the text screens found, a file for each part.
+        screened: Staged rows with their numbers and what the text screens found, a file for each part.
         items: All items, a file for each part.
         presentations: All presentations, a file for each part.
         around: The tables about people that the rows refer to; its items and presentations are empty.
@@ -298,7 +298,7 @@ class _Work:
             staged, around, self.checks, probes=probes, outdated=outdated, known=known,
             across=self._across(number, staged),
         )  # fmt: skip
-        self._write(as_table(part.screened.drop(NTH)), "screened", number)
+        self._write(as_table(part.screened), "screened", number)
         self.accepted.add(part.accepted)
         named = part.quarantine.column("judgement").is_valid()
         self.quarantined.add(part.quarantine.filter(named))
