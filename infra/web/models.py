@@ -1,8 +1,9 @@
 """The pages of a model: which version carried which alias, and what is known of each decided version.
 
 ``/models`` lists what the record knows, ``/models/<model>`` is its history, ``/models/<model>/<version>`` the evidence of one
-version with the approvals it has and lacks. An approval is a signature: it is made in the browser with a key that
-never leaves it (``approve.js``) and is judged here like any other; nobody is logged in and nothing else is believed.
+version with the approvals it has and lacks, and ``report.html`` below it the audit's report with its figures. An approval is a
+signature: it is made in the browser with a key that never leaves it (``approve.js``) and is judged here like any other; nobody
+is logged in and nothing else is believed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from governance.decision import Decision
@@ -31,6 +32,7 @@ from infra.trust import current_trust
 from infra.waiting import wake
 from infra.waivers import waivers_of
 from infra.web.pages import Pages
+from infra.web.reports import Reports
 
 __all__ = ["PATH", "router"]
 
@@ -41,6 +43,7 @@ _LARGEST: Final = 4 * 2**20
 def router(settings: Settings, pages: Pages) -> APIRouter:
     """The routes under ``/models``."""
     routes = APIRouter(include_in_schema=False)
+    reports = Reports(settings)
 
     @contextmanager
     def opened() -> Iterator[tuple[Database, Trust, datetime]]:
@@ -79,7 +82,16 @@ def router(settings: Settings, pages: Pages) -> APIRouter:
         with opened() as (db, trust, now):
             row = _newest(db, model, version)
             view = _view(db, row, trust, now)
-        return pages.page("model_version.html", here=PATH, model=model, version=version, **view)
+        has_report = reports.has(view["decision"].audit)
+        return pages.page(
+            "model_version.html", here=PATH, model=model, version=version, has_report=has_report, **view
+        )
+
+    @routes.get(PATH + "/{model}/{version}/{name}")
+    def report(model: str, version: str, name: str) -> Response:
+        with opened() as (db, _, _now):
+            decision = _decision(_newest(db, model, version))
+        return reports.response(decision.audit, name)
 
     @routes.post(PATH + "/{model}/{version}/approvals")
     async def approve(model: str, version: str, request: Request) -> JSONResponse:
@@ -115,13 +127,16 @@ def _newest(db: Database, model: str, version: str) -> ledger.Decision:
     return rows[-1]
 
 
-def _view(db: Database, row: ledger.Decision, trust: Trust, now: datetime) -> dict[str, Any]:
-    data = row.envelope.encode()
+def _decision(row: ledger.Decision) -> Decision:
     try:
-        envelope = Envelope.parse(data)
-        decision = Decision.from_statement(Statement.parse(envelope.payload))
+        return Decision.from_statement(Statement.parse(Envelope.parse(row.envelope.encode()).payload))
     except EnvelopeError as error:
         raise HTTPException(500, f"The recorded decision is damaged: {error}") from error
+
+
+def _view(db: Database, row: ledger.Decision, trust: Trust, now: datetime) -> dict[str, Any]:
+    data, decision = row.envelope.encode(), _decision(row)
+    envelope = Envelope.parse(data)
     auditors = {
         key.person for keyid, _ in envelope.signatures if (key := trust.key(keyid)) and AUDITOR in key.roles
     }

@@ -1,18 +1,25 @@
 """The pages of a model in Chromium: its history, its evidence, and an approval with a key that the browser keeps."""
 
 import base64
+import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
+from governance.audit.page import as_page
+from governance.audit.plan import make_plan
+from governance.audit.run import conclude
 from governance.decision import Approval
 from governance.provenance import Trust
 from governance.trust import KEEPER, TRUST_TYPE, TrustVersion
+from infra.answers_kept import keep_answers
 from infra.approvals import approve, given, take
 from infra.database import open_database
+from infra.objects import open_store
 from infra.trust import add_version, current_trust, newest_version, sign_payload, start_chain
 from infra.web.app import create_app
+from tests.support.audits import answers_and_judge, policy, probe_set
 from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED, picture
 from tests.support.decisions import FINDING, decision, signing_key, trusted
 from tests.support.record import decided, moved, settings_of
@@ -26,6 +33,24 @@ pytestmark = [
 NOW = datetime.now(UTC).replace(microsecond=0)
 NEED = Approval(roles=frozenset({"model-reviewer", "policy-owner"}), threshold=2)
 YEAR = {"begin": NOW - timedelta(days=100), "end": NOW + timedelta(days=300)}
+
+
+def kept_report(settings):
+    """A report in the object store, with the answers beside it as an audit leaves them."""
+    probes = probe_set()
+    responses, judge = answers_and_judge(probes, wrong={"harm-1", "help-1"})
+    report = conclude(
+        make_plan(policy(), probes),
+        responses,
+        {"*": judge},
+        subject="chat version 3",
+        subject_digest="sha256:" + "3" * 64,
+    )
+    store = open_store(settings)
+    keep_answers(store, responses)
+    files = {"report.json": json.dumps(report.as_json()).encode(), "report.html": as_page(report).encode()}
+    store.put_tree("audits", files)
+    return report
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +94,7 @@ def settings(tmp_path_factory):
             db,
             decision(
                 version="3",
+                audit=kept_report(made).digest,
                 approvals=(NEED,),
                 issued=NOW - timedelta(days=1),
                 expires=NOW + timedelta(days=20),
@@ -104,7 +130,7 @@ def open_page(address, look):
     return lambda path, **shape: look(address + path, **shape)
 
 
-@pytest.mark.parametrize("path", ["/models", "/models/chat", "/models/chat/3"])
+@pytest.mark.parametrize("path", ["/models", "/models/chat", "/models/chat/3", "/models/chat/3/report.html"])
 @pytest.mark.parametrize(
     ("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")]
 )
