@@ -31,6 +31,7 @@ from infra.settings import Settings
 from infra.trust import current_trust
 from infra.waiting import wake
 from infra.waivers import waivers_of
+from infra.web.evidence import beside_champions, mlflow_address
 from infra.web.pages import Pages
 from infra.web.reports import Reports
 
@@ -81,7 +82,7 @@ def router(settings: Settings, pages: Pages) -> APIRouter:
     def model_version(model: str, version: str) -> HTMLResponse:
         with opened() as (db, trust, now):
             row = _newest(db, model, version)
-            view = _view(db, row, trust, now)
+            view = _view(db, row, trust, now) | {"mlflow": mlflow_address(settings, model, version)}
         has_report = reports.has(view["decision"].audit)
         return pages.page(
             "model_version.html", here=PATH, model=model, version=version, has_report=has_report, **view
@@ -149,6 +150,7 @@ def _view(db: Database, row: ledger.Decision, trust: Trust, now: datetime) -> di
         )
     return {
         "waivers": waivers_of(db, trust, now, decision),
+        "beside": beside_champions(db, decision, trust),
         "decision": decision,
         "digest": row.digest,
         "auditors": sorted(auditors),
