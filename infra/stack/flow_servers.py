@@ -108,6 +108,10 @@ def _environment(plan: Blueprint) -> dict[str, str]:
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        # A transaction that reads before it writes fails at once where another wrote meanwhile, whatever SQLite's timeouts
+        # say. Late runs are marked all at once, each in its own: on a busy machine they block each other again and again.
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "60",
         # By default any page in the browser could call the server, and through it run code.
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": plan.url("prefect"),
         "PREFECT_CLI_PROMPT": "false",

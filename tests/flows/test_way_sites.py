@@ -53,7 +53,7 @@ def completed(api, site):
 def often(way_stack):
     """Collection every few seconds at both sites, until the test ends."""
     api = way_stack.settings.prefect_api_url
-    subprocess.run(
+    applied = subprocess.run(
         [
             sys.executable,
             "-m",
@@ -64,9 +64,11 @@ def often(way_stack):
         ],
         cwd=ROOT,
         env={**os.environ, "BOUNDS_HOME": str(way_stack.home), "PREFECT_API_URL": api},
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
     )
+    assert applied.returncode == 0, applied.stdout + applied.stderr[-6000:]
     yield api
     for deployment in httpx.post(f"{api}/deployments/filter", json={}, timeout=60).json():
         httpx.delete(f"{api}/deployments/{deployment['id']}", timeout=60)
