@@ -24,6 +24,7 @@ import requests
 from tests.attacks.deployment import ALIAS, MODEL, Deployment, Shape
 
 WARM = 20
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 def prepared(folder: Path) -> Deployment:
@@ -81,7 +82,9 @@ def row(size: str, times: list[list[float]]) -> str:
 
 
 def ended(number: int, _frame: object) -> None:
-    """Leave by the exits that stop the servers."""
+    """Leave by the exits that stop the servers, and let no second signal cut them short."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
@@ -99,7 +102,7 @@ def main() -> None:
         },
     }
     servers: list[Deployment] = []
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, ended)
     with tempfile.TemporaryDirectory() as folder:
         try:
