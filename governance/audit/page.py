@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from html import escape
 
 from governance.audit.figures import figures
+from governance.audit.page_table import STYLE, stacked
 from governance.audit.people_tables import champion_tables, people_tables
 from governance.audit.persona_tables import Table, asking_sentences, persona_tables
 from governance.audit.report import AuditReport
@@ -93,7 +94,7 @@ def as_page(
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
+        f"<title>{escape(title)}</title><style>{_STYLE}\n{STYLE}</style></head>\n<body><main>\n"
         + "\n".join(filter(None, sections))
         + "\n</main></body></html>\n"
     )
@@ -154,18 +155,22 @@ def _under(finding: Finding) -> str:
 
 
 def _findings(ordered: list[tuple[int, Finding]]) -> str:
-    rows = "".join(
-        f'<tr><td><a href="#f{index}">{escape(finding.rule)}</a><br><span class="small">'
-        f"{counted(finding)}</span></td>"
-        f'<td class="n">{found(finding)}</td><td>{_interval(finding)}</td>'
-        f'<td class="n">{_limit(finding)}</td><td>{finding.grade or "-"}</td><td>{_word(finding.verdict.value)}{_beside(finding)}</td></tr>'
+    rows = [
+        (
+            (
+                f'<a href="#f{index}">{escape(finding.rule)}</a><br><span class="small">{counted(finding)}</span>',
+                "",
+            ),
+            (found(finding), "n"),
+            (_interval(finding), ""),
+            (_limit(finding), "n"),
+            (finding.grade or "-", ""),
+            (_word(finding.verdict.value) + _beside(finding), ""),
+        )
         for index, finding in ordered
-    )
-    return (
-        '<section><h2>Every rule at a glance</h2><div class="wrap" tabindex="0" role="region" aria-label="Findings"><table><thead><tr><th>Rule</th><th>Found</th>'
-        "<th>Where the rate lies (dashed: limit)</th><th>Limit</th><th>Evidence</th><th>Verdict</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></div></section>"
-    )
+    ]
+    columns = ("Rule", "Found", "Where the rate lies (dashed: limit)", "Limit", "Evidence", "Verdict")
+    return f"<section><h2>Every rule at a glance</h2>{stacked(columns, rows, label='Findings')}</section>"
 
 
 def _beside(finding: Finding) -> str:
@@ -259,17 +264,19 @@ def _cut(text: str) -> str:
 def _judges(report: AuditReport) -> str:
     if not report.judge_errors:
         return ""
-    rows = "".join(
-        f'<tr><td>{escape(name.replace("/", ", "))}</td><td class="n">{error.points_off:+.1f}</td>'
-        f'<td class="n">{share(error.sensitivity.count, error.sensitivity.total)}</td>'
-        f'<td class="n">{share(error.specificity.count, error.specificity.total)}</td></tr>'
+    rows = [
+        (
+            (escape(name.replace("/", ", ")), ""),
+            (f"{error.points_off:+.1f}", "n"),
+            (share(error.sensitivity.count, error.sensitivity.total), "n"),
+            (share(error.specificity.count, error.specificity.total), "n"),
+        )
         for name, error in report.judge_errors.items()
-    )
+    ]
+    columns = ("Judge", "Points off people", "Sensitivity", "Specificity")
     return (
         "<section><h2>How wrong automatic judges are here</h2><p>Measured against people on these very answers; "
-        'it does not transfer to another model.</p><div class="wrap"><table><thead><tr><th>Judge</th>'
-        "<th>Points off people</th><th>Sensitivity</th><th>Specificity</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></div></section>"
+        f"it does not transfer to another model.</p>{stacked(columns, rows, label='Errors of judges')}</section>"
     )
 
 
@@ -297,12 +304,8 @@ def _rests_on(report: AuditReport) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th scope=col>{escape(name)}</th>" for name in table.columns)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
-    )
+    rows = [[(escape(cell), "") for cell in row] for row in table.rows]
     return (
         f"<section><h2>{escape(table.title)}</h2><p>{escape(table.lead)}</p>"
-        f'<div class="wrap" tabindex="0" role="region" aria-label="{escape(table.title)}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+        f"{stacked(table.columns, rows, label=table.title)}</section>"
     )

@@ -14,7 +14,7 @@ from infra.candidates import learn
 from infra.demo_files import demo_probes
 from infra.policy_files import load_pack
 from tests.infra.test_candidates import POLICY, audited
-from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, HIDDEN, UNNAMED
 from tests.support.demo_release import release
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -79,6 +79,7 @@ def test_it_fits_is_legible_and_has_names_for_everything(visit, kind, width, sch
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate(UNNAMED) == []
+    assert page.evaluate(HIDDEN) == []
     assert page.complaints == []
     assert axe(page) == []
     verdict = page.locator("header .v").first.inner_text()

@@ -12,7 +12,7 @@ from infra import ledger
 from infra.settings import load_settings
 from infra.web.app import create_app
 from tests.support.batches import REQUIREMENTS, Batch
-from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED, picture
+from tests.support.browser import CHROMIUM, CONTRAST, HIDDEN, UNNAMED, picture
 from tests.support.faults import FAULTS
 from tests.support.served import served
 
@@ -67,6 +67,7 @@ def test_a_person_finds_what_failed_and_no_identity(address, look, width, scheme
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(CONTRAST) == []
         assert page.evaluate(UNNAMED) == []
+        assert page.evaluate(HIDDEN) == []
         picture(page, name, width=width, scheme=scheme)
         if name == "batches":
             assert page.get_by_role("row").count() == 6

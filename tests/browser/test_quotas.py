@@ -13,7 +13,7 @@ from infra.web.app import create_app
 from infra.web.pages import Link, Pages
 from infra.web.quotas import PATH, router
 from tests.support import portal
-from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED, picture
+from tests.support.browser import CHROMIUM, CONTRAST, HIDDEN, UNNAMED, picture
 from tests.support.platform import NOW
 from tests.support.served import served
 
@@ -85,9 +85,12 @@ def test_a_person_sees_who_is_missing_by_name(address, look, width, scheme):
     assert page.locator(".missing").inner_text() == (
         "3 of 4 groups lack people: 35+ / female, 35+ / male, 18-34 / female"
     )
-    rows = {
-        row[0]: row[2:] for row in (text.split("\t") for text in page.locator("tbody tr").all_inner_texts())
-    }
+    assert page.evaluate(HIDDEN) == []
+    assert page.get_by_role("columnheader").count() == 7
+    cells = [
+        [cell.inner_text() for cell in row.locator("th, td").all()] for row in page.locator("tbody tr").all()
+    ]
+    rows = {row[0]: row[2:] for row in cells}
     # Quotas are floor(share x 2 x 10) + 1; at two a day the four that are left take two days.
     assert rows["18-34 / female"] == ["2", "1", "6", "25.0 %", "filled by 2026-03-03 13:30"]
     assert rows["18-34 / male"][:3] == ["4", "0", "4"]

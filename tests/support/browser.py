@@ -40,6 +40,13 @@ CONTRAST = """
 }
 """
 
+# Tables that become cards on a phone and still do not fit, so that a column is hidden until one scrolls sideways.
+HIDDEN = """
+() => [...document.querySelectorAll("table.stack")]
+  .filter(table => innerWidth < 600 && table.scrollWidth > table.parentElement.clientWidth + 1)
+  .map(table => table.parentElement.getAttribute("aria-label"))
+"""
+
 # Fields, buttons and links that nobody who cannot see the page could name, and ids that stand twice.
 UNNAMED = """
 () => {
