@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 
 import pytest
@@ -14,7 +15,7 @@ from infra.candidates import learn
 from infra.demo_files import demo_probes
 from infra.policy_files import load_pack
 from tests.infra.test_candidates import POLICY, audited
-from tests.support.browser import CHROMIUM, CONTRAST, HIDDEN, UNNAMED
+from tests.support.browser import CHROMIUM, CONTRAST, HIDDEN, IMAGES, UNNAMED
 from tests.support.demo_release import release
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -85,6 +86,30 @@ def test_it_fits_is_legible_and_has_names_for_everything(visit, kind, width, sch
     verdict = page.locator("header .v").first.inner_text()
     assert verdict == ("PASS" if kind == "bounded" else "FAIL")
     assert page.title().startswith(f"Audit: {verdict}")
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")]
+)
+def test_figures_fit_or_scroll_in_themselves_and_say_what_they_show(visit, width, scheme):
+    page = visit("one-manner", width=width, scheme=scheme)
+    for name in ("Rates and limits", "Groups"):
+        region = page.get_by_role("region", name=name)
+        figure = region.get_by_role("img")
+        assert figure.get_attribute("aria-label")
+        assert figure.locator("desc").text_content(timeout=2000)
+        assert region.bounding_box()["width"] <= width
+        room = region.evaluate("element => [element.scrollWidth, element.clientWidth]")
+        assert (room[0] > room[1]) == (width == 390)
+        region.focus()
+        page.keyboard.press("ArrowRight")
+        if width == 390:
+            page.wait_for_function(
+                "name => document.querySelector(`[aria-label='${name}']`).scrollLeft > 0", arg=name
+            )
+    if (width, scheme) == (1280, "light") and os.environ.get("BOUNDS_PICTURES"):
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(path=IMAGES / "audit-desk.png")
 
 
 def test_examples_stay_closed_and_blurred_until_asked_for(visit):

@@ -158,6 +158,25 @@ def test_the_history_says_who_when_and_why(open_page):
     assert "0 of 2 approvals" in page.locator("#refused").locator("..").inner_text()
 
 
+def test_the_decision_leads_to_its_report_and_figures(open_page, address):
+    page = open_page("/models/chat/3")
+    assert page.get_by_role("link", name="JSON").get_attribute("href") == "/models/chat/3/report.json"
+    page.get_by_role("link", name="Read the whole report, with its figures").press("Enter")
+    page.get_by_role("region", name="Rates and limits").wait_for()
+    assert page.locator("svg.figure[role=img]").first.get_attribute("aria-label")
+    assert page.get_by_role("heading", name="chat version 3").is_visible()
+    # Its style counts, and nothing else is loaded or run.
+    assert page.locator(".wrap").first.evaluate("element => getComputedStyle(element).overflowX") == "auto"
+    assert page.complaints == []
+    assert "script" not in httpx.get(page.url).headers["content-security-policy"]
+    assert httpx.get(f"{address}/models/chat/3/report.json").json()["subject"]["name"] == "chat version 3"
+    for path in ("chat/3/answers.jsonl", "chat/1/report.html", "chat/9/report.html", "other/3/report.html"):
+        assert httpx.get(f"{address}/models/{path}").status_code == 404
+    without = open_page("/models/chat/1")
+    assert without.get_by_role("link", name="Read the whole report").count() == 0
+    assert without.get_by_text("The report of this audit is not kept here").is_visible()
+
+
 def test_a_person_approves_with_a_key_that_never_leaves_the_browser(open_page, settings):
     page = open_page("/models/chat/3")
     assert "1 of 2 by model-reviewer or policy-owner" in page.locator("#approvals").locator("..").inner_text()
