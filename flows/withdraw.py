@@ -147,8 +147,8 @@ def erase_tracking(platform: Platform, request: WithdrawalRequest, found: Found)
 
 
 @task(name="erase in Prefect", task_run_name="erase-in-prefect", cache_policy=NO_CACHE, **OUTSIDE)
-def erase_prefect(platform: Platform, request: WithdrawalRequest) -> None:
-    """Artifacts that name the person; results are not kept by any flow of the platform."""
+def erase_prefect(platform: Platform, request: WithdrawalRequest) -> bool:
+    """Artifacts that name the person; whether there were any. No flow of the platform keeps results."""
     import json
 
     from prefect.client.orchestration import get_client
@@ -164,15 +164,16 @@ def erase_prefect(platform: Platform, request: WithdrawalRequest) -> None:
                 if request.annotator in json.dumps(each.model_dump(mode="json"))
             )
             offset += len(found)
-        _plan(platform, request, "Prefect", {"artifacts that named the person": named})
+        [ever] = _plan(platform, request, "Prefect", {"artifacts that named the person": named}).values()
         for each in named:
             with suppress(ObjectNotFound):
                 client.delete_artifact(UUID(each))
+    return bool(ever)
 
 
 @task(name="erase in Label Studio", task_run_name="erase-in-label-studio", cache_policy=NO_CACHE, **OUTSIDE)
 def erase_label_studio(platform: Platform, request: WithdrawalRequest) -> bool:
-    """Annotations, drafts, account and export copies; whether no copy can be left on the server's disk."""
+    """Annotations, account with its drafts, and export copies; whether no copy can be left on the server's disk."""
     from infra import label_studio_erasure as there
 
     server = platform.label_studio(request.site)
@@ -203,7 +204,7 @@ def compact_files(platform: Platform, request: WithdrawalRequest) -> None:
 
 
 def _remains(
-    platform: Platform, request: WithdrawalRequest, found: Found, *, exports_gone: bool
+    platform: Platform, request: WithdrawalRequest, found: Found, *, exports_gone: bool, in_prefect: bool
 ) -> list[Remains]:
     day = clock().date()
     stays = [
@@ -251,6 +252,15 @@ def _remains(
                 why="the platform makes none; it cannot know of copies that an operator made",
             )
         )
+    if in_prefect:
+        stays.append(
+            Remains(
+                what="events that repeat what those artifacts said",
+                where="Prefect",
+                why="Prefect's server offers no way to delete an event; it deletes them by age, after 7 days unless "
+                "PREFECT_SERVER_EVENTS_RETENTION_PERIOD says otherwise",
+            )
+        )
     if not exports_gone:
         stays.append(
             Remains(
@@ -273,7 +283,7 @@ def _carry_out(platform: Platform, request: WithdrawalRequest) -> Mapping[str, A
     made = validate_site(platform, request.site) if found.batches else None
     erase_batches(platform, request, found, made["batch"] if made else None)
     erase_tracking(platform, request, found)
-    erase_prefect(platform, request)
+    in_prefect = erase_prefect(platform, request)
     exports_gone = erase_label_studio(platform, request)
     compact_files(platform, request)
     now = clock()
@@ -286,7 +296,7 @@ def _carry_out(platform: Platform, request: WithdrawalRequest) -> Mapping[str, A
         found=found,
         done=withdrawals.begin(platform.db, request, now=now).done,
         successors=withdrawals.erased_batches(platform.db, request.request),
-        remains=_remains(platform, request, found, exports_gone=exports_gone),
+        remains=_remains(platform, request, found, exports_gone=exports_gone, in_prefect=in_prefect),
     )
     return withdrawals.finish(platform.db, request.request, receipt, now=now)
 

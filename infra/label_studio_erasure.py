@@ -1,14 +1,15 @@
-"""Erases one person from a Label Studio: annotations, drafts, the user, and the copies that exports left.
+"""Erases one person from a Label Studio: annotations, the user with their drafts, and the copies that exports left.
 
 The server knows no roles and keeps copies: every export leaves a file below its data folder, and snapshots
 are kept as objects of their own. All of them go, for they cannot be taken apart; whoever needs one exports anew.
+Drafts are shown to nobody but their author, so they cannot be listed; the server deletes them with the account.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from infra.label_studio import LabelStudioError, LabelStudioSite
 from infra.label_studio_pull import pseudonym
@@ -16,6 +17,8 @@ from infra.label_studio_tasks import tasks_of
 from infra.simulated_panel import enrolled
 
 __all__ = ["belongings", "erase_belongings", "erase_export_files", "export_files", "users_of"]
+
+_ACCOUNTS: Final = "accounts, each with its drafts"
 
 
 def users_of(server: LabelStudioSite, annotator: str) -> list[int]:
@@ -33,13 +36,10 @@ def users_of(server: LabelStudioSite, annotator: str) -> list[int]:
 
 def belongings(server: LabelStudioSite, annotator: str) -> dict[str, list[str]]:
     """What a server holds of a person now: what → the address of each thing, in the order in which they are to go."""
-    found: dict[str, list[str]] = {"annotations": [], "drafts": [], "export snapshots": [], "accounts": []}
+    found: dict[str, list[str]] = {"annotations": [], "export snapshots": [], _ACCOUNTS: []}
     users = users_of(server, annotator)
     for project in server.projects() if users else ():
         for task in _tasks(server, project.id):
-            for draft in task.get("drafts") or []:
-                if isinstance(draft, dict) and _who(draft.get("user_id", draft.get("user"))) in users:
-                    found["drafts"].append(f"api/drafts/{draft['id']}/")
             for annotation in task["annotations"]:
                 if _who(annotation["completed_by"]) in users:
                     found["annotations"].append(f"api/annotations/{annotation['id']}/")
@@ -48,7 +48,7 @@ def belongings(server: LabelStudioSite, annotator: str) -> dict[str, list[str]]:
             for each in server.get(f"api/projects/{project.id}/exports/")
         )
     # The account last: while it is there a run that was killed finds the person again.
-    found["accounts"] += (f"api/users/{user}/" for user in users)
+    found[_ACCOUNTS] += (f"api/users/{user}/" for user in users)
     return found
 
 

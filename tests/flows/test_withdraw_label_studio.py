@@ -24,7 +24,12 @@ ACCOUNTS = {
     2: f"{OTHER}@panel.invalid",
     3: f"{PERSON}@replay.invalid",
 }
-CALM = {"annotations": 5, "drafts": 1, "export snapshots": 2, "accounts": 2, "export files": 2}
+CALM = {
+    "annotations": 5,
+    "export snapshots": 2,
+    "accounts, each with its drafts": 2,
+    "export files": 2,
+}
 
 
 class Stopped(BaseException):
@@ -32,7 +37,7 @@ class Stopped(BaseException):
 
 
 class MemoryServer:
-    """Two projects, answered by three accounts of two people; two snapshots and a draft."""
+    """Two projects, answered by three accounts of two people; two snapshots."""
 
     id = "main"
     settings = SimpleNamespace(key=SecretStr("key"))
@@ -42,7 +47,6 @@ class MemoryServer:
         for number, (project, user) in enumerate([(1, 1), (1, 2), (1, 3), (2, 1), (2, 1), (2, 3), (2, 2)]):
             kept = {"id": number, "project": project, "completed_by": user}
             self.held[f"api/annotations/{number}/"] = kept
-        self.held["api/drafts/9/"] = {"id": 9, "user": 1}
         for project in (1, 2):
             self.held[f"api/projects/{project}/exports/{project}"] = {"id": project}
 
@@ -56,7 +60,7 @@ class MemoryServer:
         if path != "api/tasks/":
             return self.below(path)
         here = [each for each in self.below("api/annotations/") if each["project"] == params["project"]]
-        task = {"id": 1, "annotations": here, "drafts": self.below("api/drafts/")}
+        task = {"id": 1, "annotations": here}
         return {"tasks": [task], "total": 1}
 
     def send(self, method, path):
@@ -119,8 +123,8 @@ def test_the_receipt_is_that_of_a_calm_run_wherever_the_runs_were_stopped(tmp_pa
     assert not [path for path in (tmp_path / "stopped/home").rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("first", range(1, 28, 3))
+@pytest.mark.parametrize("first", range(1, 25, 3))
 def test_one_stop_anywhere_is_made_good_by_the_next_run(tmp_path, first):
     counts, _, stops = erased(tmp_path, stop_at=first)
     assert counts == CALM
-    assert stops >= (first < 20)
+    assert stops >= (first < 18)

@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -67,10 +69,24 @@ def run_step(home, step, parameters=None, *, kill_at=0, durable=()):
     return json.loads(answer.read_text())
 
 
-def killed_everywhere(home, step, parameters=None, *, durable, stride=1, most=200):
+def run_alone(home, step, parameters=None, *, kill_at=0, durable=()):
+    """The same in a new interpreter that takes this process's environment as it is now: for a stack of one's own."""
+    answer = home / f"answer-{uuid.uuid4().hex}.json"
+    call = (str(home), step, parameters or {}, kill_at, tuple(durable), str(answer))
+    program = f"from tests.support.way_child import run; run(*{call!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, timeout=300
+    )
+    if done.returncode == -signal.SIGKILL:
+        return None
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    return json.loads(answer.read_text())
+
+
+def killed_everywhere(home, step, parameters=None, *, durable, stride=1, most=200, run=run_step):
     """Run a flow again and again, killed one durable call later each time, until it ends; runs and answer."""
     for runs in range(1, most):
-        answer = run_step(home, step, parameters, kill_at=1 + (runs - 1) * stride, durable=durable)
+        answer = run(home, step, parameters, kill_at=1 + (runs - 1) * stride, durable=durable)
         if answer is not None:
             assert "error" not in answer, answer
             return runs, answer["result"]
