@@ -331,6 +331,8 @@ def test_a_person_is_gone_from_every_store_whatever_was_killed(world):
     [calm] = run_alone(home, "withdraw", {"request": other.request})["result"]
     of_kills = {("work files", "folders that killed runs left")}
     assert {(each["where"], each["what"]) for each in calm["done"]} == set(done) - of_kills
-    assert {each["where"] for each in calm["remains"]} == {each["where"] for each in receipt["remains"]}
+    # Nobody trained a model on the later release.
+    stays = {each["where"] for each in receipt["remains"]} - {"MLflow"}
+    assert {each["where"] for each in calm["remains"]} == stays
     here = set(files_with(home, OTHER, f"{OTHER}@panel.invalid"))
     assert here - PREFECT_FILES <= {"platform.db", "platform.db-wal"}
