@@ -7,15 +7,20 @@ of its rows and their order alone. At most one row group is held.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Final
 
 import polars as pl
 import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["ContentHash", "ParquetStream", "content_digest", "rows_of"]
+from annotation.staging import as_table
+
+__all__ = ["PARQUET", "ContentHash", "ParquetStream", "RowGroups", "content_digest", "rows_of"]
+
+PARQUET: Final[Mapping[str, Any]] = {"compression": "zstd", "version": "2.6"}
+"""How the files of batches and releases are written; whoever writes them otherwise gives them other digests."""
 
 _SLICE: Final = 50_000
 
@@ -48,12 +53,12 @@ def content_digest(frame: pl.DataFrame) -> str:
     return content.digest
 
 
-class ParquetStream:
-    """Writes tables of one schema, one after another, into one file.
+class RowGroups:
+    """Writes rows of one schema, some at a time, into row groups of a fixed number of rows.
 
     Args:
         sink: Where the bytes go; closed by its owner.
-        schema: Schema of the file; tables are cast to it.
+        schema: Schema of the file; rows are cast to it.
         rows: Rows of a row group.
     """
 
@@ -61,16 +66,12 @@ class ParquetStream:
         self._schema = schema
         self._group = rows
         self._waiting: list[pa.Table] = []
-        self._writer = pq.ParquetWriter(sink, schema, compression="zstd", version="2.6")
-        self._content = ContentHash()
+        self._writer = pq.ParquetWriter(sink, schema, **PARQUET)
         self.rows = 0
 
     def add(self, frame: pl.DataFrame) -> None:
         """The next rows."""
-        self._content.add(frame)
-        table = (
-            frame.to_arrow(compat_level=pl.CompatLevel.oldest()).select(self._schema.names).cast(self._schema)
-        )
+        table = as_table(frame).select(self._schema.names).cast(self._schema)
         self.rows += table.num_rows
         self._waiting.append(table)
         held = sum(part.num_rows for part in self._waiting)
@@ -86,12 +87,40 @@ class ParquetStream:
         # One chunk without an offset: pages then fall the same way, however the rows arrived.
         self._writer.write_table(table.combine_chunks(), row_group_size=self._group)
 
-    def close(self) -> str:
-        """Write what is left and the footer; the digest of the content."""
+    def close(self) -> None:
+        """Write what is left and the footer."""
         if self._waiting or not self.rows:
             self._write(pa.concat_tables(self._waiting) if self._waiting else self._schema.empty_table())
         self._waiting = []
         self._writer.close()
+
+
+class ParquetStream:
+    """:class:`RowGroups` that says what it wrote.
+
+    Args:
+        sink: Where the bytes go; closed by its owner.
+        schema: Schema of the file; tables are cast to it.
+        rows: Rows of a row group.
+    """
+
+    def __init__(self, sink: BinaryIO, schema: pa.Schema, *, rows: int) -> None:
+        self._groups = RowGroups(sink, schema, rows=rows)
+        self._content = ContentHash()
+
+    @property
+    def rows(self) -> int:
+        """Rows so far."""
+        return self._groups.rows
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """The next rows."""
+        self._content.add(frame)
+        self._groups.add(frame)
+
+    def close(self) -> str:
+        """Write what is left and the footer; the digest of the content."""
+        self._groups.close()
         return self._content.digest
 
 

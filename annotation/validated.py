@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from annotation.checks import Check, check_json
 from annotation.distributions import Distributions
 from annotation.facts import Surroundings
+from annotation.parquet_stream import PARQUET
 from annotation.records import ITEMS, PROFILES
 from annotation.staging import as_table
 from governance.errors import RefusedError
 
 __all__ = [
-    "PARQUET",
     "ROWS_OF_A_GROUP",
     "Finding",
     "Found",
@@ -33,8 +33,6 @@ __all__ = [
 ]
 
 FORMAT: Final = "bounds.checks/1"
-PARQUET: Final[Mapping[str, Any]] = {"compression": "zstd", "version": "2.6"}
-"""How the files of a batch are written; whoever writes them otherwise gives the batch another digest."""
 ROWS_OF_A_GROUP: Final = 1 << 16
 
 

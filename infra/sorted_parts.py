@@ -8,15 +8,16 @@ are judged in the order of their ids only have to be merged. A part is an Arrow 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from annotation.staging import as_frame, as_table
-from annotation.validated import PARQUET, ROWS_OF_A_GROUP
+from annotation.parquet_stream import RowGroups
+from annotation.staging import as_frame
+from annotation.validated import ROWS_OF_A_GROUP
 from governance.errors import OutsideError
 
 __all__ = ["SortedParts", "write_groups"]
@@ -137,23 +138,6 @@ def write_groups(frames: Iterable[pl.DataFrame], schema: pa.Schema, target: Path
         schema: Columns of the file.
         target: The file to write.
     """
-    with pq.ParquetWriter(target, schema, **PARQUET) as writer:
-        waiting: list[pa.Table] = []
-        held = written = 0
+    with target.open("wb") as sink, closing(RowGroups(sink, schema, rows=ROWS_OF_A_GROUP)) as groups:
         for frame in frames:
-            waiting.append(as_table(frame.select(schema.names)).cast(schema))
-            held += frame.height
-            while held >= ROWS_OF_A_GROUP:
-                waiting = _write(writer, waiting, schema)
-                held = sum(left.num_rows for left in waiting)
-                written += 1
-        if held or not written:
-            _write(writer, waiting, schema)
-
-
-def _write(writer: pq.ParquetWriter, waiting: Sequence[pa.Table], schema: pa.Schema) -> list[pa.Table]:
-    """Write one group of rows; what is left over."""
-    table = pa.concat_tables(waiting) if waiting else schema.empty_table()
-    writer.write_table(table.slice(0, ROWS_OF_A_GROUP).combine_chunks())
-    left = table.slice(ROWS_OF_A_GROUP)
-    return [left] if left.num_rows else []
+            groups.add(frame)
