@@ -250,12 +250,11 @@ def note(platform: Platform, info: VersionInfo, row: ledger.Decision) -> None:
     What a gate publishes and what stands there are made from the same signed bytes.
     """
     from governance.promotion import Decision
-    from governance.provenance import Envelope, Statement
     from infra.gate.tags import true_tags, version_note
 
     # Two audits of one version may run at once; what stands there is the newest.
     envelope = (newest_decision(platform, info.model, info.version) or row).envelope.encode()
-    decision = Decision.from_statement(Statement.parse(Envelope.parse(envelope).payload))
+    decision = Decision.from_envelope(envelope)
     review = platform.settings.review_url
     registry = platform.registry()
     registry.tag_version(info.model, info.version, true_tags(decision, digest_bytes(envelope), review=review))

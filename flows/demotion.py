@@ -18,7 +18,6 @@ from flows.wiring import Platform, approvals, clock, newest_decision
 from governance.decision import stamp
 from governance.errors import InputError, RefusedError
 from governance.promotion import Decision, verify_decision
-from governance.provenance import Envelope, Statement
 from infra import ledger
 from infra.registry import Registry, VersionInfo
 from infra.tables import FLAGGED_RELEASES
@@ -79,7 +78,7 @@ def standing(platform: Platform, info: VersionInfo, alias: str) -> tuple[str, ..
 
 def _withdrawn(platform: Platform, row: ledger.Decision) -> tuple[str, ...]:
     """Whether somebody whose data is in the release behind the decision withdrew after it was issued."""
-    decision = Decision.from_statement(Statement.parse(Envelope.parse(row.envelope.encode()).payload))
+    decision = Decision.from_envelope(row.envelope.encode())
     if decision.release is None:
         return ()
     table = FLAGGED_RELEASES.c
@@ -96,7 +95,7 @@ def _waivers_gone(platform: Platform, row: ledger.Decision) -> tuple[str, ...]:
     """Whether a waiver that the decision rests on covers its rule no longer, such as by a key taken back."""
     from infra.waivers import given
 
-    decision = Decision.from_statement(Statement.parse(Envelope.parse(row.envelope.encode()).payload))
+    decision = Decision.from_envelope(row.envelope.encode())
     if not decision.waivers:
         return ()
     now = clock()

@@ -15,7 +15,7 @@ from governance.audit.report import AuditReport
 from governance.audit.statistics import Verdict
 from governance.digest import is_digest
 from governance.instants import parse_instant, stamp
-from governance.provenance import EnvelopeError, Statement
+from governance.provenance import Envelope, EnvelopeError, Statement
 from governance.waived import Waived, covering, read_waived
 
 __all__ = ["PREDICATE_TYPE", "WAIVING_TYPE", "Approval", "Decision", "decide", "parse_instant", "stamp"]
@@ -116,6 +116,15 @@ class Decision:
             EnvelopeError: Another predicate, or any field missing, unknown, empty or wrong.
         """
         return _read(statement)
+
+    @classmethod
+    def from_envelope(cls, data: bytes) -> Decision:
+        """The decision in the bytes of an envelope, whoever signed it.
+
+        Raises:
+            EnvelopeError: No envelope, no statement, or see :meth:`from_statement`.
+        """
+        return cls.from_statement(Statement.parse(Envelope.parse(data).payload))
 
 
 def decide(

@@ -15,7 +15,7 @@ from typing import Any, Final
 from annotation.ports import ObjectStore
 from governance.decision import Decision, stamp
 from governance.errors import InputError
-from governance.provenance import Envelope, Statement, Trust
+from governance.provenance import Trust
 from infra import ledger
 from infra.database import Database
 from infra.history import Stay, history
@@ -51,7 +51,7 @@ def gather(
         raise InputError(
             "nothing was decided about this version", field="version", value=f"{model} {version}"
         )
-    decision = Decision.from_statement(Statement.parse(Envelope.parse(mine[-1].envelope.encode()).payload))
+    decision = Decision.from_envelope(mine[-1].envelope.encode())
     found = next((row for row in ledger.releases(db) if row.digest == decision.release), None)
     release = (
         json.loads(store.get_file("releases", found.tree, "release.json")) if found and found.tree else None

@@ -203,7 +203,7 @@ def _promotion(record: Record, entry: Entry, serial: int) -> Iterator[str]:
     if statement is None:
         yield "rests on no decision that stands before it"
         return
-    decision = Decision.from_statement(Statement.parse(Envelope.parse(record.decisions[statement]).payload))
+    decision = Decision.from_envelope(record.decisions[statement])
     for name, value in (("model", decision.model), ("version", decision.version)):
         if entry.body.get(name) != value:
             yield f"names the {name} {entry.body.get(name)!r}, its decision {value!r}"

@@ -11,7 +11,7 @@ from datetime import datetime
 from governance.decision import Decision
 from governance.gate import Terms
 from governance.promotion import verify_decision
-from governance.provenance import Envelope, EnvelopeError, Statement, Trust
+from governance.provenance import EnvelopeError, Trust
 from infra.gate.floor import Grant
 
 __all__ = ["grants_of"]
@@ -33,7 +33,7 @@ def grants_of(terms: Terms, envelopes: Mapping[str, bytes], *, trust: Trust, now
             continue
         for version, digest in sorted(index.items()):
             try:
-                said = Decision.from_statement(Statement.parse(Envelope.parse(envelopes[digest]).payload))
+                said = Decision.from_envelope(envelopes[digest])
             except EnvelopeError:
                 continue
             found += [

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from governance.changes import Change, changes, unchanged
 from governance.decision import Decision
-from governance.provenance import Envelope, EnvelopeError, Statement, Trust
+from governance.provenance import EnvelopeError, Trust
 from infra import ledger
 from infra.database import Database
 from infra.history import history
@@ -36,7 +36,7 @@ def beside_champions(db: Database, decision: Decision, trust: Trust) -> list[Bes
         if not is_beside or row is None:
             continue
         try:
-            theirs = Decision.from_statement(Statement.parse(Envelope.parse(row.envelope.encode()).payload))
+            theirs = Decision.from_envelope(row.envelope.encode())
         except EnvelopeError:
             continue  # its own page says that it is damaged
         found.append(

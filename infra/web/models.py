@@ -22,7 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from governance.decision import Decision
 from governance.errors import BoundsError, OutsideError, RefusedError
 from governance.promotion import AUDITOR
-from governance.provenance import Envelope, EnvelopeError, Statement, Trust, TrustedKey
+from governance.provenance import Envelope, EnvelopeError, Trust, TrustedKey
 from infra import ledger
 from infra.approvals import given, take
 from infra.database import Database, open_database
@@ -130,7 +130,7 @@ def _newest(db: Database, model: str, version: str) -> ledger.Decision:
 
 def _decision(row: ledger.Decision) -> Decision:
     try:
-        return Decision.from_statement(Statement.parse(Envelope.parse(row.envelope.encode()).payload))
+        return Decision.from_envelope(row.envelope.encode())
     except EnvelopeError as error:
         raise HTTPException(500, f"The recorded decision is damaged: {error}") from error
 
