@@ -30,6 +30,7 @@ from governance.log.note import Checkpoint, Note, NoteError
 from governance.log.tiles import bundle, tiles_of
 from infra import ledger
 from infra.database import Database
+from infra.kept_reports import kept_reports
 from infra.log import Tree, raw_entries
 from infra.log_checkpoint import sign_checkpoint
 from infra.settings import Settings
@@ -144,11 +145,11 @@ def _objects(db: Database, store: ObjectStore) -> Iterator[bytes]:
         if release.tree:
             yield store.get_file("releases", release.tree, "release.json")
     wanted = {audit.digest for audit in ledger.audits(db)}
-    for tree in store.list("audits"):
+    for _, data in kept_reports(store):
         try:
-            report = json.loads(store.get_file("audits", tree, "report.json"))
-        except (KeyError, ValueError):
-            continue  # a tree of another kind
+            report = json.loads(data)
+        except ValueError:
+            continue  # no report of ours
         if report.pop("digest", None) in wanted:
             report.pop("times", None)
             report.pop("attempt", None)

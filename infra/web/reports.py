@@ -12,12 +12,12 @@ from typing import Final
 from fastapi import HTTPException
 from fastapi.responses import Response
 
+from infra.kept_reports import AUDITS, kept_reports
 from infra.objects import open_store
 from infra.settings import Settings
 
 __all__ = ["Reports"]
 
-_AUDITS: Final = "audits"
 _KINDS: Final = {"report.html": "text/html; charset=utf-8", "report.json": "application/json"}
 # A report is one file: its style stands in it, and it loads nothing.
 _ALONE: Final = {
@@ -48,18 +48,13 @@ class Reports:
         tree = self._tree(audit)
         if tree is None or name not in _KINDS:
             raise HTTPException(404, "The report of this audit is not kept here.")
-        data = open_store(self._settings).get_file(_AUDITS, tree, name)
+        data = open_store(self._settings).get_file(AUDITS, tree, name)
         return Response(data, media_type=_KINDS[name], headers=_ALONE)
 
     def _tree(self, audit: str) -> str | None:
         if audit in self._trees:
             return self._trees[audit]
-        store = open_store(self._settings)
-        for tree in store.list(_AUDITS):
-            try:
-                data = store.get_file(_AUDITS, tree, "report.json")
-            except KeyError:
-                continue  # a tree of another kind: answers
+        for tree, data in kept_reports(open_store(self._settings)):
             if audit.encode() in data and json.loads(data).get("digest") == audit:
                 self._trees[audit] = tree
                 return tree
