@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -125,6 +125,14 @@ class ObjectStore(Protocol):
 
     def delete(self, prefix: str, digest: str) -> None:
         """Erase a blob or tree with all its versions; absent is no error."""
+        ...
+
+    def half_written(self, *prefixes: str) -> Sequence[str]:
+        """Names of what killed writers began under these prefixes and did not end; a store may name others' with them."""
+        ...
+
+    def erase_half_written(self, names: Iterable[str]) -> None:
+        """Erase what :meth:`half_written` named, but nothing that was completed meanwhile."""
         ...
 
     def uri(self, prefix: str, digest: str) -> str:

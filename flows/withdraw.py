@@ -95,7 +95,7 @@ def erase_unfinished(platform: Platform, request: WithdrawalRequest) -> None:
         sweep(home, *_WORK)
     if half := unfinished.half_written(store):
         _plan(platform, request, "object store", {"half-written trees of killed runs": half})
-        unfinished.erase_half_written(store, half)
+        store.erase_half_written(half)
     for prefix, trees in (
         ("batches", unfinished.unrecorded_batches(store, platform.db, request.annotator)),
         ("releases", unfinished.unrecorded_releases(store, platform.db)),
@@ -135,13 +135,12 @@ def erase_tracking(platform: Platform, request: WithdrawalRequest, found: Found)
 
     url, store = platform.mlflow_url, platform.store
     _plan(platform, request, "MLflow", {"validation runs emptied of artifacts": found.runs})
+    named: list[str] = []
     if platform.settings.store == "s3":
         keys = {"artifacts of MLflow, all versions": artifact_keys(url, found.runs, store)}
         [named] = _plan(platform, request, "object store", keys).values()
-        erase_artifacts(url, found.runs, request.request)
-        erase_versions(store, named)
-    else:
-        erase_artifacts(url, found.runs, request.request)
+    erase_artifacts(url, found.runs, request.request)
+    erase_versions(store, named)
     flag_releases(url, found.releases, request.request)
     flag_models(platform.registry(), found.models, request.request)
 

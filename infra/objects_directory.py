@@ -210,14 +210,15 @@ class DirectoryStore:
     def _temporary(self) -> Path:
         return self._incoming / f"{os.getpid()}-{secrets.token_hex(8)}"
 
-    def left_by_the_dead(self) -> Sequence[str]:
-        """What writers that no longer live had begun: names below the folder in which writing begins."""
+    def half_written(self, *prefixes: str) -> Sequence[str]:
+        """What writers that no longer live had begun, under whatever prefix: names below the folder in which writing begins."""
+        del prefixes
         return sorted(
             path.name for path in self._incoming.iterdir() if not _lives(path.name.partition("-")[0])
         )
 
-    def clear(self, names: Iterable[str]) -> None:
-        """Remove what :meth:`left_by_the_dead` named."""
+    def erase_half_written(self, names: Iterable[str]) -> None:
+        """Remove what :meth:`half_written` named."""
         for name in names:
             path = self._incoming / name
             if path.is_dir():

@@ -181,8 +181,11 @@ class S3Store:
         """The keys below a folder beside the objects, also of what only older versions are left of. For MLflow's files."""
         return [*self._keys(f"{self._base}{check_prefix(folder)}/", versions=True)]
 
-    def without_manifest(self, prefix: str) -> Sequence[str]:
+    def half_written(self, *prefixes: str) -> Sequence[str]:
         """The keys of trees whose manifest, which is written last, is not there."""
+        return [key for prefix in prefixes for key in self._without_manifest(prefix)]
+
+    def _without_manifest(self, prefix: str) -> Sequence[str]:
         base = f"{self._base}{check_prefix(prefix)}/"
         found: dict[str, list[str]] = {}
         for key in self._keys(base, versions=True):
@@ -196,9 +199,9 @@ class S3Store:
             for key in keys
         ]
 
-    def erase_without_manifest(self, keys: Iterable[str]) -> None:
-        """Erase keys of :meth:`without_manifest`, but of no tree that was completed meanwhile."""
-        for key in keys:
+    def erase_half_written(self, names: Iterable[str]) -> None:
+        """Erase keys of :meth:`half_written`, but of no tree that was completed meanwhile."""
+        for key in names:
             prefix, name, _ = key.removeprefix(self._base).split("/", 2)
             if self._size(f"{prefix}/{name}/{MANIFEST}") is None:
                 self._erase(key)

@@ -7,8 +7,7 @@ write again, never record what is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Sequence
 
 from sqlalchemy import select
 
@@ -16,36 +15,19 @@ from annotation.ports import ObjectStore
 from governance.errors import OutsideError
 from infra import erasure, ledger
 from infra.database import Database
-from infra.objects_directory import DirectoryStore
-from infra.objects_s3 import S3Store
 from infra.tables import BATCHES
 
 __all__ = [
-    "erase_half_written",
     "half_written",
     "require_stored",
     "unrecorded_batches",
     "unrecorded_releases",
 ]
 
-_TREES: Final = ("batches", "releases")
 
-
-def half_written(store: ObjectStore) -> list[str]:
-    """Names of what was begun and not ended: writers' folders of dead processes, keys of trees without a manifest."""
-    if isinstance(store, DirectoryStore):
-        return list(store.left_by_the_dead())
-    if isinstance(store, S3Store):
-        return [key for prefix in _TREES for key in store.without_manifest(prefix)]
-    return []
-
-
-def erase_half_written(store: ObjectStore, names: Iterable[str]) -> None:
-    """Erase what :func:`half_written` named."""
-    if isinstance(store, DirectoryStore):
-        store.clear(names)
-    elif isinstance(store, S3Store):
-        store.erase_without_manifest(names)
+def half_written(store: ObjectStore) -> Sequence[str]:
+    """Names of what was begun of batches and releases and not ended."""
+    return store.half_written("batches", "releases")
 
 
 def unrecorded_batches(store: ObjectStore, db: Database, annotator: str) -> list[str]:

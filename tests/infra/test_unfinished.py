@@ -9,7 +9,7 @@ import pytest
 
 from governance.errors import OutsideError
 from infra.objects_directory import DirectoryStore
-from infra.unfinished import erase_half_written, half_written, require_stored
+from infra.unfinished import half_written, require_stored
 from tests.support.s3 import moto_server
 from tests.support.way import ROOT
 
@@ -33,7 +33,7 @@ def test_a_folder_of_a_dead_writer_goes_and_that_of_a_living_one_stays(tmp_path)
     [left] = half_written(store)
     assert (tmp_path / ".incoming" / left / "a.parquet").is_file()
     for _ in range(2):
-        erase_half_written(store, [left])
+        store.erase_half_written([left])
     assert half_written(store) == []
     assert mine.is_dir()
     require_stored(store, "batches", whole)
@@ -62,10 +62,10 @@ def test_keys_of_a_tree_without_a_manifest_go_with_all_versions(monkeypatch):
         assert sorted(key.rpartition("/")[2] for key in keys) == ["a.parquet", "b.json"]
         # A tree that is completed while it is taken for a leftover stays whole.
         ended = store.put_tree("releases", FILES)
-        erase_half_written(store, keys)
+        store.erase_half_written(keys)
         assert store.get_file("releases", ended, "a.parquet") == FILES["a.parquet"]
         store._erase(next(key for key in store.below("releases") if key.endswith("manifest.json")))
-        erase_half_written(store, half_written(store))
+        store.erase_half_written(half_written(store))
         assert half_written(store) == []
         listed = s3.list_object_versions(Bucket="half")
         assert "DeleteMarkers" not in listed
