@@ -7,7 +7,6 @@ functions they are, so no Prefect server is needed, and the site has no Label St
 import logging
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 
@@ -27,6 +26,7 @@ from infra.residue import sqlite_files
 from infra.stack.secrets import ensure_site_key
 from tests.annotation.test_importers_people import DICES_350, rating
 from tests.infra.test_erasure import profile
+from tests.support.everywhere import files_with, tables_with
 from tests.support.keys import keys_of
 from tests.support.platform import NOW
 from tests.support.way import ROOT
@@ -50,14 +50,6 @@ DURABLE = (
 
 class Stopped(BaseException):
     """Stands for a kill of the process at this place."""
-
-
-def files_with(folder, word):
-    return {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and word.encode() in path.read_bytes()
-    }
 
 
 @pytest.fixture
@@ -184,18 +176,10 @@ def test_a_person_is_gone_from_every_file_wherever_it_was_stopped(home, monkeypa
     assert f"release {release}" in remains
 
     # Every file: databases, objects, artifacts of MLflow, whatever else lies below.
-    assert files_with(home.parent, CANARY) == set()
-    assert files_with(home.parent, PERSON) <= {"home/platform.db", "home/platform.db-wal"}
+    assert files_with(home.parent, CANARY) == {}
+    assert set(files_with(home.parent, PERSON)) <= {"home/platform.db", "home/platform.db-wal"}
     assert home / "platform.db" in sqlite_files(home)
-    with sqlite3.connect(home / "platform.db") as database:
-        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        holding = {
-            name
-            for name in tables
-            if any(PERSON in repr(row) for row in database.execute(f"SELECT * FROM {name}"))
-        }
-    database.close()
-    assert holding == {"withdrawal_requests"}
+    assert tables_with(home / "platform.db", PERSON) == {"withdrawal_requests"}
 
     with open_platform(home) as platform:
         # The others are where they were, and a second withdrawal changes nothing.

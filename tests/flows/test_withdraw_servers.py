@@ -25,7 +25,7 @@ from infra.policy_files import POLICIES
 from infra.portal_visitor import PortalVisitor
 from infra.residue import sqlite_files
 from infra.stack import Stack
-from tests.support.everywhere import files_with, objects_with, versions_of
+from tests.support.everywhere import files_with, objects_with, tables_with, versions_of
 from tests.support.s3 import moto_server
 from tests.support.stack import ANY_PORT
 from tests.support.way import killed_everywhere, run_alone
@@ -200,18 +200,6 @@ def state_of(home, s3):
             with sqlite3.connect(file) as database:
                 found[name] = hashlib.sha256("\n".join(database.iterdump()).encode()).hexdigest()
             database.close()
-    return found
-
-
-def tables_with(file, word):
-    with sqlite3.connect(file) as database:
-        names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        found = {
-            name
-            for name in names
-            if any(word in repr(row) for row in database.execute(f"SELECT * FROM {name}"))
-        }
-    database.close()
     return found
 
 

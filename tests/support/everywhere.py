@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import sqlite3
 import zipfile
 import zlib
 
@@ -44,6 +45,19 @@ def files_with(folder, *words):
                 continue  # a server's own file, gone since it was listed
             if held:
                 found[name] = held
+    return found
+
+
+def tables_with(file, word):
+    """The tables of an SQLite file that hold a word in some row."""
+    with sqlite3.connect(file) as database:
+        names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {
+            name
+            for name in names
+            if any(word in repr(row) for row in database.execute(f"SELECT * FROM {name}"))
+        }
+    database.close()
     return found
 
 
