@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from annotation.card_parts import aggregates_section, intersections_section, learning_section
+from annotation.card_parts import aggregates_section, intersections_section, learning_section, limits_section
 
 __all__ = ["NOT_RECORDED", "QUESTIONS", "card"]
 
@@ -58,6 +58,7 @@ def card(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         _filtered(figures, about),
         _items(figures, about),
         _questions({**_from_the_data(figures, about), **about["answers"]}),
+        limits_section(figures, about),
         _files(about),
     ]
     return "\n\n".join(parts) + "\n"

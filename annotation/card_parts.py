@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["aggregates_section", "intersections_section", "learning_section", "markdown_table"]
+__all__ = [
+    "aggregates_section",
+    "intersections_section",
+    "learning_section",
+    "limits_section",
+    "markdown_table",
+]
 
 _QUANTILES: Final = ("lowest", "quarter", "median", "three_quarters", "highest")
 
@@ -171,3 +177,31 @@ def _enough(rows: Sequence[Mapping[str, Any]]) -> str:
             f"From {better[0]:,} judgements on, a person's own judgements predict better than the fallback."
         )
     return "At no number of judgements here does a person's own prediction beat the fallback for certain."
+
+
+def limits_section(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """Which figures a reader of the tables cannot compute again."""
+    untold = [
+        "rows read and quarantined, their share, and their shares by group: quarantined rows are not released"
+    ]
+    if about["consent"] is not None:
+        untold.append("judgements left out for want of a live consent: they are not released")
+    if figures.get("without_consent") is not None:
+        untold.append("people who are missing for want of consent: nothing of them is released")
+    if figures["documented_share"]:
+        untold.append(
+            "the share of annotators who answered a question, where it is given: an answer may be suppressed or "
+            "withheld"
+        )
+    untold.append("where judgements were collected: their site and source are not among the columns")
+    lines = [
+        "## What the tables cannot tell",
+        "Every figure of this card follows from the tables of this release, except for these:",
+        "\n".join(f"- {what}" for what in untold),
+    ]
+    if figures["agreement"]:
+        lines.append(
+            f"Intervals of alpha are drawn with the seed {about['seed']}; another generator finds them again within "
+            "what the draws leave open."
+        )
+    return "\n\n".join(lines)

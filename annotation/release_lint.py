@@ -14,21 +14,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.card import card
-from annotation.claims_check import ColumnCounts, Contradiction, contradictions
+from annotation.claims_check import Contradiction, contradictions
 from annotation.croissant import as_bytes, croissant
+from annotation.lint_tables import TABLES, LintTables
 from annotation.recomputed import recomputed_figures
 from annotation.release_verify import table_content
-from annotation.release_walk import table_rows, walk
 from governance.errors import RecordError
 
 __all__ = ["lint_release"]
 
-_TABLES: Final = ("aggregates", "annotators", "items", "judgements", "pairs", "splits")
 _DESCRIPTIONS: Final = ("card.md", "croissant.json")
 _MOST: Final = 50
 
@@ -67,9 +65,9 @@ def lint_release(
         for name, why in faults.items()
     ]
     found += rows
-    if any(f"{name}.parquet" not in schemas for name in _TABLES):
+    if any(f"{name}.parquet" not in schemas for name in TABLES):
         return found
-    tables = _Tables(folder)
+    tables = LintTables(folder)
     try:
         again = recomputed_figures(
             tables.annotators,
@@ -86,7 +84,12 @@ def lint_release(
             Contradiction(where=place, what="rows", says="a table of a release", but=error.message),
         ]
     found += list(tables.lost())
-    found += list(_licences(tables.licences))
+    found += list(_licences(set(tables.origins)))
+    found += [
+        Contradiction(where="release.json", what=path, says=said, but=f"the columns say {true}")
+        for part, true_part in tables.stated().items()
+        for path, said, true in _leaves(_stated(manifest, part), true_part, part)
+    ][:_MOST]
     found += [
         Contradiction(where="figures.json", what=path, says=said, but=f"the columns say {true}")
         for path, said, true in _leaves(figures, again)
@@ -94,60 +97,6 @@ def lint_release(
     found += list(_rendered(manifest, again, schemas, texts))
     found += _claims(tables, texts)
     return found
-
-
-class _Tables:
-    """The tables of a release, read together; what the first reading sees of them is kept."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.annotators = pl.read_parquet(folder / "annotators.parquet")
-        self.rows = {name: pq.read_metadata(folder / f"{name}.parquet").num_rows for name in _TABLES}
-        self.licences: set[tuple[str, str]] = set()
-        self.columns = {
-            "annotators.parquet": ColumnCounts.of(self.annotators),
-            "judgements.parquet": ColumnCounts(),
-            "items.parquet": ColumnCounts(),
-        }
-        self._lost: dict[tuple[str, str, str, str], tuple[str, int]] = {}
-        self._seen = False
-
-    def parts(self) -> Iterator[dict[str, pl.DataFrame]]:
-        """Judgements, items and the names of the pairs, whole items at a time."""
-        columns = {"pairs.parquet": ["judgement", "item"]}
-        names = ("judgements.parquet", "items.parquet", "pairs.parquet")
-        for part in walk(
-            {name: table_rows(self._folder / name, columns=columns.get(name)) for name in names}
-        ):
-            if not self._seen:
-                self._look(part)
-            yield part
-        self._seen = True
-
-    def _look(self, part: Mapping[str, pl.DataFrame]) -> None:
-        judgements, items, pairs = (part[f"{name}.parquet"] for name in ("judgements", "items", "pairs"))
-        for frame, link, others in (
-            (judgements, ("judgements", "item", "items", "item"), items),
-            (judgements, ("judgements", "annotator", "annotators", "annotator"), self.annotators),
-            (pairs, ("pairs", "judgement", "judgements", "judgement"), judgements),
-        ):
-            lost = frame.join(others, left_on=link[1], right_on=link[3], how="anti")
-            if lost.height:
-                first, many = self._lost.get(link, (str(lost[link[1]][0]), 0))
-                self._lost[link] = first, many + lost.height
-        self.licences |= set(items.select("origin", "licence").unique().iter_rows())
-        for name in ("judgements.parquet", "items.parquet"):
-            self.columns[name].add(part[name])
-
-    def lost(self) -> Iterator[Contradiction]:
-        """Rows that point at rows that are not there."""
-        for (table, column, other, key), (first, many) in self._lost.items():
-            yield Contradiction(
-                where=f"{table}.parquet",
-                what=column,
-                says=first,
-                but=f"{other}.parquet has no such {key} ({many:,} rows)",
-            )
 
 
 def _rows(name: str, entry: Mapping[str, Any], rows: int, content: str) -> Iterator[Contradiction]:
@@ -165,6 +114,13 @@ def _rows(name: str, entry: Mapping[str, Any], rows: int, content: str) -> Itera
             says=str(entry.get("content")),
             but="the rows have another digest",
         )
+
+
+def _stated(manifest: Mapping[str, Any], name: str) -> Any:
+    found: Any = manifest
+    for key in name.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
 def _licences(named: set[tuple[str, str]]) -> Iterator[Contradiction]:
@@ -230,10 +186,10 @@ def _lines(name: str, said: str, true: str) -> Iterator[Contradiction]:
             )
 
 
-def _claims(tables: _Tables, texts: Mapping[str, str]) -> list[Contradiction]:
+def _claims(tables: LintTables, texts: Mapping[str, str]) -> list[Contradiction]:
     """Claims of free texts beside the card, such as a README in the folder."""
     counts = {name: tables.rows[name] for name in ("judgements", "annotators", "items", "pairs")}
-    licences = sorted({licence for _, licence in tables.licences})
+    licences = sorted({licence for _, licence in tables.origins})
     found: list[Contradiction] = []
     for name, text in sorted(texts.items()):
         if name not in _DESCRIPTIONS:

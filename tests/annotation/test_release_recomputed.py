@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import combinations, permutations
 from pathlib import Path
@@ -36,6 +37,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.figures = json.loads((folder / "figures.json").read_text())
         self.card = (folder / "card.md").read_text()
+        self.manifest = json.loads((folder / "release.json").read_text())
         read = {
             name: pd.read_parquet(folder / f"{name}.parquet")
             for name in ("judgements", "items", "annotators", "pairs", "aggregates")
@@ -128,7 +130,32 @@ def test_coverage_and_weights(files: Files) -> None:
             wanted = named[value] / sum(named[other] for other in there)
             assert weight[value] / weight[there].sum() == pytest.approx(wanted, abs=1e-6)
     w = files.annotators["weight"]
-    assert f"effective sample size {w.sum() ** 2 / (w**2).sum():.1f}" in files.card
+    size = w.sum() ** 2 / (w**2).sum()
+    said = files.manifest["weighting"]
+    assert said["effective_sample_size"] == pytest.approx(size)
+    assert f"effective sample size {size:.1f} of {len(w)}" in files.card
+    off, nobody = [0.0], []
+    for field in said["columns"]:
+        named = {c["stratum"][field]: c["share"] for c in files.figures["coverage"][field]["cells"]}
+        weight = files.annotators.groupby(field)["weight"].sum()
+        there = [value for value in named if value in weight.index]
+        nobody += [f"{field}: {value}" for value in named if value not in there and value != "(any other)"]
+        wanted = sum(named[value] for value in there)
+        off += [abs(weight[v] / weight[there].sum() - named[v] / wanted) for v in there]
+    assert said["misfit"] == pytest.approx(max(off), abs=1e-9)
+    assert said["absent"] == nobody
+    assert said["capped"] == int((w >= 5 * w.mean() * (1 - 1e-9)).sum())
+
+
+def test_items_and_their_sources(files: Files) -> None:
+    sources, items = files.manifest["sources"], files.items
+    assert {(row["origin"], row["licence"]): row["items"] for row in sources["items"]} == dict(
+        Counter(zip(items["origin"], items["licence"], strict=True))
+    )
+    assert sources["languages"] == dict(Counter(items["language"]))
+    assert sources["models"] == sorted({c["model"] for found in files.candidates.values() for c in found})
+    assert files.figures["counts"]["simulated_items"] == int(items["simulated"].sum())
+    assert files.figures["counts"]["simulated_annotators"] == int(files.annotators["simulated"].sum())
 
 
 def squared(level: str, values: list[Any]) -> Any:
@@ -255,7 +282,15 @@ def test_dawid_skene(files: Files) -> None:
             errors /= errors.sum(axis=1, keepdims=True)
     assert found["priors"] == pytest.approx(dict(zip(categories, priors, strict=True)))
     accuracy = [sum(priors[c] * errors[a, c, c] for c in range(len(categories))) for a in range(len(people))]
-    assert found["accuracy"]["median"] == pytest.approx(np.median(accuracy))
+    quantiles = np.quantile(accuracy, [0, 0.25, 0.5, 0.75, 1])
+    names = ("lowest", "quarter", "median", "three_quarters", "highest")
+    assert found["accuracy"] == pytest.approx(dict(zip(names, quantiles, strict=True)))
+    assert found["fitted_to_share_of_items"] == 1
+    most = np.zeros_like(posterior)
+    for i, _, c in place:
+        most[i, c] += 1
+    differs = sum(most[i, posterior[i].argmax()] < most[i].max() for i in range(len(items)))
+    assert files.figures["aggregates"]["items"]["differs_from_most_votes"] == differs
     said = {(row.item, row.category): row.dawid_skene for row in files.aggregates.itertuples()}
     for i, item in enumerate(items):
         for c, category in enumerate(categories):
@@ -289,6 +324,7 @@ def test_strengths_and_rates(files: Files) -> None:
 
     best = minimize(loss, [0.0, 0.0], tol=1e-12).x
     crowd = figures["bradley_terry"]
+    assert [thing["comparisons"] for thing in crowd["things"].values()] == [len(votes)] * 2
     assert crowd["things"][models[0]]["strength"] == pytest.approx(best[0], abs=1e-5)
     assert crowd["tie"] == pytest.approx(np.exp(best[1]), rel=1e-4)
     for model in models:
@@ -372,6 +408,12 @@ def learners(files: Files) -> list[tuple[str, np.ndarray, np.ndarray]]:
     return [person for person in people if len(person[2]) >= 3]
 
 
+def score(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[float, float]:
+    """Share predicted right, an even prediction for half, and log loss."""
+    z = (2 * y - 1) * (x @ w)
+    return float((np.sign(z) / 2 + 0.5).mean()), float(np.logaddexp(0, -z).mean())
+
+
 def test_learning_curve(files: Files) -> None:
     found = files.figures["learning_curve"]
     people = learners(files)
@@ -398,18 +440,32 @@ def test_learning_curve(files: Files) -> None:
             fold = int(u("fold", name) * 2)
             begin = start.get((fold, group.get(name)), start[fold, None])
             w = fit(x[:n], y[:n], begin, 5.0)
-            losses = [
-                np.logaddexp(0, -(2 * y[seen:] - 1) * (x[seen:] @ weights)).mean() for weights in (w, begin)
-            ]
-            scores.append(losses)
-        own, fallback = np.array(scores).T
+            scores.append([score(x[seen:], y[seen:], weights) for weights in (w, begin)])
+        right, own, _, fallback = np.array(scores).reshape(-1, 4).T
         assert row["people"] == len(scores)
+        assert row["accuracy"] == pytest.approx(right.mean())
         assert row["log_loss"] == pytest.approx(own.mean(), abs=1e-4)
         assert row["fallback_log_loss"] == pytest.approx(fallback.mean(), abs=1e-4)
         assert row["gain"] == pytest.approx((fallback - own).mean(), abs=1e-4)
         reach = student.ppf(0.975, len(scores) - 1) * (fallback - own).std(ddof=1) / len(scores) ** 0.5
         assert row["gain_high"] - row["gain"] == pytest.approx(reach, abs=1e-4)
         assert f"| {row['log_loss']:.3f} | {row['fallback_log_loss']:.3f} |" in files.card
+    assert set(found["per_group"]) == set(group.values())
+    for name, curve in found["per_group"].items():
+        members = [p for p in people if group.get(p[0]) == name]
+        for row in curve:
+            n, tried = row["judgements"], []
+            for fold in (0, 1):
+                others = [p for p in members if int(u("fold", p[0]) * 2) != fold]
+                x, y = np.concatenate([p[1] for p in others]), np.concatenate([p[2] for p in others])
+                if len(y) < n:
+                    continue
+                w = fit(x[:n], y[:n], start[fold, None], 5.0)
+                tried += [score(*p[1:], w) for p in members if int(u("fold", p[0]) * 2) == fold]
+            right, loss = np.array(tried).mean(axis=0)
+            assert (row["people"], row["accuracy"]) == (len(tried), pytest.approx(right))
+            assert row["log_loss"] == pytest.approx(loss, abs=1e-4)
+    assert (found["people_left_out"], found["preferences_left_out"]) == (0, 0)
 
 
 def test_every_figure_was_looked_at(files: Files) -> None:
@@ -432,3 +488,52 @@ def test_every_figure_was_looked_at(files: Files) -> None:
     }
     before_the_release = {"documented_share", "filtered_out", "without_consent"}
     assert set(files.figures) == recomputed | before_the_release
+    assert set(files.manifest["sources"]) == {
+        "items",
+        "judgements",
+        "languages",
+        "models",
+        "judgements_digest",
+    }
+    untold = files.card.split("## What the tables cannot tell")[1].split("## Files")[0]
+    for words in (
+        "rows read and quarantined",
+        "answered a question",
+        "where judgements were collected",
+        "seed 7",
+    ):
+        assert words in untold
+
+
+def leaves(value: Any) -> Iterator[float]:
+    if isinstance(value, dict):
+        yield from (leaf for part in value.values() for leaf in leaves(part))
+    elif isinstance(value, list):
+        yield from (leaf for part in value for leaf in leaves(part))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield float(value)
+
+
+def test_no_number_of_the_card_comes_from_elsewhere(files: Files) -> None:
+    """Each is one of the figures computed again above, or stands in what the card says cannot be."""
+    manifest = files.manifest
+    told = {**files.figures, "weighting": manifest["weighting"], "sources": manifest["sources"]}
+    known = [*leaves(told), manifest["k"], manifest["seed"], *leaves(manifest["files"])]
+    for found in files.figures["coverage"].values():
+        known += [cell["have"] / found["observed"] for cell in found["cells"]]
+    forms = ("{:.1f}", "{:.2f}", "{:.3f}", "{:+.3f}", "{:.0%}", "{:.1%}")
+    printed = {form.format(number) for number in known for form in forms}
+    printed |= {f"{number:,.0f}" for number in known if float(number).is_integer()}
+    text = files.card.split("## Summary")[1]
+    for statement in (
+        "0 unanimous, 1 evenly split",
+        "95 %",
+        "difference above 0",
+        "last third",
+        f"As of {manifest['as_of']}",
+    ):
+        text = text.replace(statement, "")
+    text = re.sub(r"`[^`]*`|sha256:\w+|\w+@[\d.]+|\b\d+-\d+\b|\b\d+\+", "", text)
+    numbers = set(re.findall(r"(?<![\w.-])[-+]?\d+(?:,\d{3})*(?:\.\d+)?%?", text))
+    assert len(numbers) > 100
+    assert numbers - printed == set()

@@ -85,6 +85,16 @@ def licences(folder: Path) -> None:
     reseal(folder, "items.parquet")
 
 
+def manifest_says(part: str, key: str, value: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        manifest = json.loads((folder / "release.json").read_text())
+        assert key in manifest[part]
+        manifest[part][key] = value
+        (folder / "release.json").write_text(json.dumps(manifest))
+
+    return change
+
+
 def readme(folder: Path) -> None:
     (folder / "README.md").write_text("License: MIT\n\nMore than 9,999 judgements by 24 annotators.\n")
 
@@ -119,6 +129,15 @@ def test_a_release_as_built_has_no_contradiction(release: Release, tmp_path: Pat
         ),
         (edit("figures.json", '"annotators": 24', '"annotators": 25'), "the columns say 24"),
         (edit("croissant.json", "Apache-2.0", "MIT"), "croissant.json:"),
+        (
+            manifest_says("sources", "languages", {"en": 21}),
+            "release.json: sources.languages.en: says 21, but the columns say 20",
+        ),
+        (manifest_says("sources", "models", ["model-a"]), "release.json: sources.models"),
+        (
+            manifest_says("weighting", "effective_sample_size", 30.0),
+            "weighting.effective_sample_size: says 30.0, but",
+        ),
         (less, "judgements.parquet: annotator: says"),
         (licences, "licence of invented: says Apache-2.0, but other items of it say MIT"),
         (readme, "README.md:1: licence: says MIT, but the data say Apache-2.0"),
@@ -138,6 +157,9 @@ def test_a_release_as_built_has_no_contradiction(release: Release, tmp_path: Pat
         "share in the figures",
         "count in the figures",
         "licence in the description",
+        "items of a language in the manifest",
+        "models in the manifest",
+        "sample size in the manifest",
         "rows taken out",
         "licence in the items",
         "licence in a readme",
