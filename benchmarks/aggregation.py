@@ -3,7 +3,7 @@
     python benchmarks/aggregation.py [--judgements 100000 1000000 10000000] [--peer-python PATH] [--limit 600]
 
 crowd-kit runs in an environment of its own, given by ``--peer-python``; without it it is skipped, and the output
-says so. A peer that passes the limit of seconds or 8 GB is stopped, and the output says so too. Every
+says so. A peer that passes 10 minutes or 8 GB is stopped, and the output says so too. Every
 measurement is a process of its own that makes the same judgements from the same seed. Five annotators out of
 50 per item, four categories; 30 things compared in pairs, without ties, which crowd-kit does not model.
 """
@@ -14,11 +14,12 @@ import argparse
 import hashlib
 import json
 import resource
-import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 CATEGORIES, PEOPLE, EACH, THINGS = 4, 50, 5, 30
 STEPS = 20
 
@@ -48,9 +49,21 @@ def pairs(judgements: int):
 
 
 def measured(work):
-    before = time.process_time()
+    cpu, wall = time.process_time(), time.perf_counter()
     result = work()
-    return time.process_time() - before, result
+    return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}, result
+
+
+def scan(judgements: int):
+    """The votes as a long table in a Parquet file, read: the least that any pass over them costs."""
+    import polars as pl
+
+    items, who, said, _ = votes(judgements)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "votes.parquet"
+        pl.DataFrame({"item": items, "annotator": who, "value": said}).write_parquet(file)
+        spent, frame = measured(lambda: pl.read_parquet(file))
+    return {**spent, "answer": f"{frame.height:,} rows of three columns"}
 
 
 def sha(labels) -> str:
@@ -70,8 +83,8 @@ def dawid_skene_ours(judgements: int):
         return model.posterior(given).argmax(axis=1)
 
     # crowd-kit ends with an E-step before its last M-step: our posteriors are those of one step later.
-    seconds, labels = measured(work)
-    return {"cpu": seconds, "answer": sha(labels)}
+    spent, labels = measured(work)
+    return {**spent, "answer": sha(labels)}
 
 
 def dawid_skene_crowdkit(judgements: int):
@@ -80,8 +93,8 @@ def dawid_skene_crowdkit(judgements: int):
 
     items, who, said, _ = votes(judgements)
     frame = pd.DataFrame({"task": items, "worker": who, "label": said})
-    seconds, labels = measured(lambda: DawidSkene(n_iter=STEPS + 1, tol=-1e9).fit_predict(frame))
-    return {"cpu": seconds, "answer": sha(labels.sort_index().to_numpy())}
+    spent, labels = measured(lambda: DawidSkene(n_iter=STEPS + 1, tol=-1e9).fit_predict(frame))
+    return {**spent, "answer": sha(labels.sort_index().to_numpy())}
 
 
 def bradley_terry_ours(judgements: int):
@@ -100,8 +113,8 @@ def bradley_terry_ours(judgements: int):
         )
         return bradley_terry(given, n=THINGS).strengths
 
-    seconds, theta = measured(work)
-    return {"cpu": seconds, "answer": " ".join(f"{x:.3f}" for x in np.sort(theta)[[0, -1]])}
+    spent, theta = measured(work)
+    return {**spent, "answer": " ".join(f"{x:.3f}" for x in np.sort(theta)[[0, -1]])}
 
 
 def bradley_terry_crowdkit(judgements: int):
@@ -112,61 +125,56 @@ def bradley_terry_crowdkit(judgements: int):
     a, b, won = pairs(judgements)
     frame = pd.DataFrame({"worker": 0, "left": a, "right": b, "label": np.where(won, a, b)})
     # Its old scores are the same array as its new ones, so any tolerance above 0 stops it after two steps.
-    seconds, scores = measured(lambda: BradleyTerry(n_iter=200, tol=-1).fit_predict(frame))
+    spent, scores = measured(lambda: BradleyTerry(n_iter=200, tol=-1).fit_predict(frame))
     theta = np.log(scores.to_numpy())
     theta -= theta.mean()
-    return {"cpu": seconds, "answer": " ".join(f"{x:.3f}" for x in np.sort(theta)[[0, -1]])}
+    return {**spent, "answer": " ".join(f"{x:.3f}" for x in np.sort(theta)[[0, -1]])}
 
 
 WORK = {
     work.__name__: work
-    for work in (dawid_skene_ours, dawid_skene_crowdkit, bradley_terry_ours, bradley_terry_crowdkit)
+    for work in (scan, dawid_skene_ours, dawid_skene_crowdkit, bradley_terry_ours, bradley_terry_crowdkit)
 }
 
 
-def run(python: str, name: str, judgements: int, limit: float):
-    root = Path(__file__).resolve().parents[1]
+def run(python: str, name: str, judgements: int, limits: dict[str, float]):
+    from benchmarks.own_process import run_limited
+
     command = [python, str(Path(__file__).resolve()), "--one", name, "--judgements", str(judgements)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False, timeout=limit)
-    except subprocess.TimeoutExpired:
-        return {"error": f"stopped after {limit:.0f} s"}
-    if done.returncode:
-        return {"error": (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]}
-    return json.loads(done.stdout)
+    return run_limited(command, cwd=ROOT, **limits)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--judgements", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--peer-python")
-    parser.add_argument("--limit", type=float, default=600, help="seconds for each measurement")
+    parser.add_argument("--limit", type=float, default=600, help="seconds a peer may take")
+    parser.add_argument("--memory", type=float, default=8_000, help="megabytes a peer may hold")
     parser.add_argument("--one", choices=sorted(WORK))
     given = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
     if given.one:
-        sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-        if given.one.endswith("crowdkit"):
-            resource.setrlimit(resource.RLIMIT_AS, (12 * 2**30, 12 * 2**30))
         result = WORK[given.one](given.judgements[0])
         result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(result))
         return
     for judgements in given.judgements:
         print(f"{judgements:,} judgements")
-        base = None
+        base = ours = None
         for name in WORK:
             peer = name.endswith("crowdkit")
             if peer and not given.peer_python:
                 print(f"  {name:26} skipped: no --peer-python")
                 continue
-            found = run(given.peer_python if peer else sys.executable, name, judgements, given.limit)
-            if "error" in found:
-                print(f"  {name:26} {found['error']}")
+            limits = {"seconds": given.limit, "megabytes": given.memory} if peer else {}
+            found = run(given.peer_python if peer else sys.executable, name, judgements, limits)
+            if "stopped" in found:
+                print(f"  {name:26} {found['stopped']}", flush=True)
                 continue
-            base = base if peer else found["cpu"]
+            base, ours = base or found["cpu"], ours if peer else found["cpu"]
             print(
-                f"  {name:26} {found['cpu']:9.3f} CPU s {found['cpu'] / base:8.1f} x {found['peak_mb']:7.0f} MB"
-                f"  answer {found['answer']}",
+                f"  {name:26} {found['cpu']:9.3f} CPU s {found['wall']:9.3f} s {found['peak_mb']:7.0f} MB "
+                f"{found['cpu'] / base:8.1f} x scan {found['cpu'] / ours:8.1f} x ours  answer {found['answer']}",
                 flush=True,
             )
 

@@ -1,11 +1,12 @@
 """Agreement with 1,000 bootstraps against peers, in one run: CPU seconds, peak memory, ratios.
 
-    python benchmarks/agreement.py [--items 100000 1000000] [--peer-python PATH] [--limit 600]
+    python benchmarks/agreement.py [--items 100000 1000000] [--peer-python PATH] [--loop 60]
 
-Peers (``krippendorff``, GPL, in a loop; ``irrCAC`` and ``simpledorff``, one alpha each) run in an environment of their own, given by
-``--peer-python``; without it they are skipped, and the output says so. A peer that passes the limit is
-stopped and its time is extrapolated from the replicates it finished, which the output says too.
-Every measurement is a process of its own. Five annotators, four categories, agreement about 0.5.
+Peers (``krippendorff``, GPL, in a loop; ``irrCAC`` and ``simpledorff``, one alpha each) run in an environment of
+their own, given by ``--peer-python``; without it they are skipped, and the output says so. The loop over
+``krippendorff`` ends after ``--loop`` seconds and is extrapolated from the replicates it finished; a peer that passes
+10 minutes or 8 GB is stopped. The output says both. Every measurement is a process of its own, whose peak memory
+includes the judgements that it makes. Five annotators, four categories, agreement about 0.5.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 REPLICATES = 1000
 ANNOTATORS = 5
 CATEGORIES = 4
@@ -33,9 +35,27 @@ def judgements(items: int):
 
 
 def measured(work):
-    before = time.process_time()
+    cpu, wall = time.process_time(), time.perf_counter()
     result = work()
-    return time.process_time() - before, result
+    return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}, result
+
+
+def scan(items: int, _limit: float):
+    """The judgements as a long table in a Parquet file, read: the least that any pass over them costs."""
+    import numpy as np
+    import polars as pl
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "judgements.parquet"
+        pl.DataFrame(
+            {
+                "item": np.repeat(np.arange(items), ANNOTATORS),
+                "annotator": np.tile(np.arange(ANNOTATORS), items),
+                "value": judgements(items).ravel().astype(float),
+            }
+        ).write_parquet(file)
+        spent, frame = measured(lambda: pl.read_parquet(file))
+    return {**spent, "note": f"{frame.height:,} rows of three columns"}
 
 
 def ours(items: int, _limit: float):
@@ -51,8 +71,8 @@ def ours(items: int, _limit: float):
         interval = alpha_interval(patterns, Level.NOMINAL, replicates=REPLICATES, seed=1)
         return alpha(patterns, Level.NOMINAL).value, interval.low, interval.high
 
-    seconds, (value, low, high) = measured(work)
-    return {"cpu": seconds, "alpha": value, "low": low, "high": high}
+    spent, (value, low, high) = measured(work)
+    return {**spent, "alpha": value, "low": low, "high": high}
 
 
 def ours_long(items: int, _limit: float):
@@ -70,9 +90,9 @@ def ours_long(items: int, _limit: float):
             "group": np.tile(np.array(["x", "x", "x", "y", "y"]), items),
         }
     )
-    seconds, report = measured(lambda: assess(frame, by=["group"], replicates=REPLICATES, seed=1))
+    spent, report = measured(lambda: assess(frame, by=["group"], replicates=REPLICATES, seed=1))
     return {
-        "cpu": seconds,
+        **spent,
         "alpha": report.alpha.value,
         "low": report.interval.low,
         "high": report.interval.high,
@@ -96,8 +116,9 @@ def naive(items: int, _limit: float):
         chance = (n * n - sum(count * count for count in margins.values())) / (n - 1)
         return 1 - observed / chance
 
-    seconds, value = measured(work)
-    return {"cpu": seconds * (REPLICATES + 1), "alpha": value, "note": "one alpha measured, times 1,001"}
+    spent, value = measured(work)
+    times = {name: seconds * (REPLICATES + 1) for name, seconds in spent.items()}
+    return {**times, "alpha": value, "note": "one alpha measured, times 1,001"}
 
 
 def krippendorff(items: int, limit: float):
@@ -113,15 +134,19 @@ def krippendorff(items: int, limit: float):
 
     once, value = measured(lambda: one(counts))
     generator = np.random.default_rng(1)
-    start, replicates = time.process_time(), []
-    while len(replicates) < REPLICATES and time.process_time() - start < limit:
-        replicates.append(one(counts[generator.integers(0, items, size=items)]))
-    spent = time.process_time() - start
+    replicates = []
+
+    def loop():
+        start = time.perf_counter()
+        while len(replicates) < REPLICATES and time.perf_counter() - start < limit:
+            replicates.append(one(counts[generator.integers(0, items, size=items)]))
+
+    spent, _ = measured(loop)
     done = len(replicates)
     low, high = np.quantile(replicates, [0.025, 0.975])
     note = "" if done == REPLICATES else f"stopped after {done} of {REPLICATES} replicates, extrapolated"
     return {
-        "cpu": once + spent * REPLICATES / done,
+        **{name: once[name] + spent[name] * REPLICATES / done for name in spent},
         "alpha": float(value),
         "low": float(low),
         "high": float(high),
@@ -136,9 +161,9 @@ def irrcac(items: int, _limit: float):
 
     codes = judgements(items)
     frame = pd.DataFrame(codes).astype(float)
-    seconds, found = measured(lambda: CAC(frame).krippendorff())
+    spent, found = measured(lambda: CAC(frame).krippendorff())
     note = "one alpha, rounded by irrCAC; no bootstrap over items"
-    return {"cpu": seconds, "alpha": float(found["est"]["coefficient_value"]), "note": note}
+    return {**spent, "alpha": float(found["est"]["coefficient_value"]), "note": note}
 
 
 def simpledorff(items: int, _limit: float):
@@ -161,13 +186,14 @@ def simpledorff(items: int, _limit: float):
             frame, experiment_col="item", annotator_col="annotator", class_col="value"
         )
 
-    seconds, value = measured(work)
-    return {"cpu": seconds, "alpha": float(value), "note": "one alpha; no bootstrap"}
+    spent, value = measured(work)
+    return {**spent, "alpha": float(value), "note": "one alpha; no bootstrap"}
 
 
 PEERS = ("krippendorff", "irrcac", "simpledorff")
-WORK = {work.__name__: work for work in (ours, ours_long, naive, krippendorff, irrcac, simpledorff)}
+WORK = {work.__name__: work for work in (scan, ours, ours_long, naive, krippendorff, irrcac, simpledorff)}
 LABELS = {
+    "scan": "bare Parquet scan (polars)",
     "ours": "pattern histogram, from a matrix",
     "ours_long": "whole report from a long table, by 2 groups with cross-group",
     "naive": "definition in a Python loop",
@@ -177,39 +203,29 @@ LABELS = {
 }
 
 
-def run(python: str, name: str, items: int, limit: float):
-    command = [
-        python,
-        str(Path(__file__).resolve()),
-        "--one",
-        name,
-        "--items",
-        str(items),
-        "--limit",
-        str(limit),
-    ]
-    root = Path(__file__).resolve().parents[1]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=root, check=False, timeout=max(600, 3 * limit)
-        )
-    except subprocess.TimeoutExpired:
-        return {"error": "stopped after 10 minutes"}
-    if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1:]}
-    return json.loads(done.stdout)
+def run(python: str, name: str, items: int, loop: float, limits: dict[str, float]):
+    from benchmarks.own_process import run_limited
+
+    file = str(Path(__file__).resolve())
+    command = [python, file, "--one", name, "--items", str(items), "--loop", str(loop)]
+    return run_limited(command, cwd=ROOT, **limits)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--peer-python")
-    parser.add_argument("--limit", type=float, default=60, help="CPU seconds for a peer's loop")
+    parser.add_argument("--loop", type=float, default=60, help="seconds for a peer's loop of replicates")
+    parser.add_argument("--limit", type=float, default=600, help="seconds a peer may take in all")
+    parser.add_argument("--memory", type=float, default=8_000, help="megabytes a peer may hold")
+    parser.add_argument(
+        "--only", nargs="+", choices=list(LABELS), help="measure only these, beside the bare scan"
+    )
     parser.add_argument("--one", choices=sorted(WORK))
     given = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
     if given.one:
-        sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-        result = WORK[given.one](given.items[0], given.limit)
+        result = WORK[given.one](given.items[0], given.loop)
         result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(result))
         return
@@ -217,19 +233,28 @@ def main() -> None:
         print(f"{items:,} items x {ANNOTATORS} annotators, alpha and {REPLICATES:,} bootstraps")
         base = None
         for name, label in LABELS.items():
+            if given.only and name not in {"scan", *given.only}:
+                continue
             if name in PEERS and not given.peer_python:
                 print(f"  {label:62} skipped: no --peer-python")
                 continue
             python = given.peer_python if name in PEERS else sys.executable
-            found = run(python, name, items, given.limit)
-            if "error" in found:
-                print(f"  {label:62} failed: {found['error']}")
+            limits = {"seconds": given.limit, "megabytes": given.memory} if name in PEERS else {}
+            found = run(python, name, items, given.loop, limits)
+            if "stopped" in found:
+                print(f"  {label:62} {found['stopped']}", flush=True)
                 continue
             base = base or found["cpu"]
             ends = [f"{found[end]:.4f}" for end in ("low", "high") if end in found]
+            alpha = (
+                f"alpha {found['alpha']:.6f}  {' to '.join(ends) or 'no interval'}"
+                if "alpha" in found
+                else ""
+            )
             print(
-                f"  {label:62} {found['cpu']:10.3f} CPU s {found['cpu'] / base:10.1f} x {found['peak_mb']:7.0f} MB"
-                f"  alpha {found['alpha']:.6f}  {' to '.join(ends) or 'no interval'}  {found.get('note', '')}"
+                f"  {label:62} {found['cpu']:10.3f} CPU s {found['wall']:10.3f} s {found['peak_mb']:7.0f} MB "
+                f"{found['cpu'] / base:10.2f} x scan  {alpha}  {found.get('note', '')}",
+                flush=True,
             )
 
 

@@ -6,14 +6,18 @@ the work is timed. Whatever passes the limits is stopped, and the result says so
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import os
 import resource
+import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["measure"]
+__all__ = ["measure", "run_limited"]
 
 _LOOK_SECONDS = 0.5
 
@@ -30,6 +34,60 @@ def _memory_mb(pid: int | str, field: str) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:")), 0.0)
+
+
+def _spent(pid: int) -> float:
+    """CPU seconds of another process, all threads."""
+    try:
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        )
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _excess(pid: int, start: float, seconds: float, megabytes: float) -> str | None:
+    """Why a process is stopped, with what it had spent until then; None while it may go on."""
+    passed, held = time.monotonic() - start, _memory_mb(pid, "VmRSS")
+    if passed > seconds:
+        over = f"after {passed:,.0f} s"
+    elif held > megabytes:
+        over = f"at {held:,.0f} MB"
+    else:
+        return None
+    return (
+        f"stopped {over} ({_spent(pid):,.0f} CPU-s, {passed:,.0f} s, peak {_memory_mb(pid, 'VmHWM'):,.0f} MB)"
+    )
+
+
+def run_limited(
+    command: Sequence[str], *, cwd: Path, seconds: float = float("inf"), megabytes: float = float("inf")
+) -> dict[str, Any]:
+    """The JSON that a command prints, or ``{"stopped": why}`` once it passes a limit or fails.
+
+    Args:
+        command: Program and arguments; it prints one JSON object.
+        cwd: Where it runs.
+        seconds: Time after which it is stopped, its start included.
+        megabytes: Resident memory above which it is stopped.
+    """
+    start = time.monotonic()
+    # Into files, not pipes: nobody reads while it runs, and a full pipe would hold it up.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with subprocess.Popen(command, stdout=out, stderr=err, cwd=cwd) as process:
+            while process.poll() is None:
+                if why := _excess(process.pid, start, seconds, megabytes):
+                    process.kill()
+                    return {"stopped": why}
+                time.sleep(0.1)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            said = err.read().decode(errors="replace").strip().splitlines()
+            return {"stopped": f"failed: {said[-1] if said else process.returncode}"}
+        found: dict[str, Any] = json.loads(out.read())
+        return found
 
 
 def _measured(prepare: Callable[[Path], Callable[[], Any]], folder: Path, pipe: Any) -> None:
@@ -74,14 +132,12 @@ def measure(
     start = time.monotonic()
     try:
         while not receiver.poll(_LOOK_SECONDS):
-            if time.monotonic() - start > seconds:
-                return {"stopped": f"after {seconds:,.0f} s"}
-            if _memory_mb(process.pid or 0, "VmRSS") > megabytes:
-                return {"stopped": f"at {megabytes:,.0f} MB"}
+            if why := _excess(process.pid or 0, start, seconds, megabytes):
+                return {"stopped": why}
         found: dict[str, Any] = receiver.recv()
         process.join()
     except EOFError:
-        return {"stopped": "by an error of its own"}
+        return {"stopped": "failed by an error of its own"}
     else:
         return found
     finally:
