@@ -7,17 +7,22 @@ same, exact bounds, the report and its digest. Peers run in environments of thei
 (benchmarks/audit_peers.py says how each is asked); their answers are counted by the stub.
 
 Each measurement is a process of its own, in turns, so that both see the same machine; the stub is a third
-process. Printed: requests a second by wall time of the whole process, CPU milliseconds a probe, peak memory,
-and the ratio engine to bare loop. The answers of both are compared before any figure is printed.
+process. Each runs once beforehand with 20 prompts, so that its modules are compiled, whatever the shell says about
+writing bytecode. Printed: requests a second by wall time of the whole process, and from the first request to the last answer
+as the stub saw them (so that the reader sees what start and end cost), each with its ratio to the bare loop; CPU
+milliseconds a probe of the whole process with its start; peak memory; seconds to the first request and from the last
+answer to the end. The answers of ours and the bare loop's are compared before any figure is printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -28,16 +33,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 IN_FLIGHT = 64
+BYTECODE = Path(tempfile.gettempdir()) / "bounds-benchmark-bytecode"
 
 
 def serve(delay: float) -> None:
     from aiohttp import web
 
-    seen = {"requests": 0, "first": None}
+    seen = {"requests": 0, "first": None, "last": None}
 
     async def counted(_):
         found = dict(seen)
-        seen.update(requests=0, first=None)
+        seen.update(requests=0, first=None, last=None)
         return web.json_response(found)
 
     async def complete(request):
@@ -46,6 +52,7 @@ def serve(delay: float) -> None:
         seen["first"] = seen["first"] or time.time()
         if delay:
             await asyncio.sleep(delay)
+        seen["last"] = time.time()
         text = f"answer to {body['messages'][-1]['content']}"
         return web.json_response(
             {
@@ -161,16 +168,21 @@ def child(what: str, url: str, probes: int) -> None:
         json.dumps(
             {
                 "answers": hash(tuple(sorted(answers.items()))) if len(answers) == probes else None,
-                "cpu": usage.ru_utime + usage.ru_stime,
                 "memory": usage.ru_maxrss / 1024,
             }
         )
     )
 
 
-def measure(command: list[str], url: str, *, env: dict[str, str] | None = None) -> dict[str, float]:
-    """Wall, CPU and peak memory of a whole process with its children, and what the stub saw of it."""
+def measure(
+    command: list[str], url: str, *, env: dict[str, str] | None = None, most: float = 600
+) -> dict[str, float]:
+    """Wall, CPU and peak memory of a whole process with its children, and what the stub saw of it.
+
+    After ``most`` seconds it is stopped with its children.
+    """
     get(f"{url.removesuffix('/v1')}/seen")
+    bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTECODE)}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began, begin = time.time(), time.perf_counter()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryDirectory() as folder:
@@ -178,13 +190,17 @@ def measure(command: list[str], url: str, *, env: dict[str, str] | None = None) 
             command,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"TMPDIR": folder} | (env or {}),
+            env=os.environ | {"TMPDIR": folder} | bytecode | (env or {}),
             cwd=folder,
+            start_new_session=True,
         )
         peak = 0
-        while done.poll() is None:
+        while done.poll() is None and time.perf_counter() - begin < most:
             peak = max(peak, memory_of(done.pid))
             time.sleep(0.02)
+        with contextlib.suppress(ProcessLookupError):  # what is left of it, also where it came to an end
+            os.killpg(done.pid, signal.SIGKILL)
+        done.wait()
         wall = time.perf_counter() - begin
         out.seek(0)
         said = out.read()
@@ -196,6 +212,8 @@ def measure(command: list[str], url: str, *, env: dict[str, str] | None = None) 
         "memory": peak / 2**20,
         "requests": seen["requests"],
         "first": (seen["first"] or began) - began,
+        "span": (seen["last"] or began) - (seen["first"] or began),
+        "end": began + wall - (seen["last"] or began),
         "code": done.returncode,
         "said": said,
     }
@@ -223,7 +241,8 @@ def ours(what: str, url: str, probes: int) -> dict[str, float]:
     env = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
     found = measure([sys.executable, __file__, "--child", what, url, str(probes)], url, env=env)
     assert found["code"] == 0, found["said"]
-    return found | json.loads(found["said"].splitlines()[-1])
+    own = json.loads(found["said"].splitlines()[-1])
+    return found | {"answers": own["answers"], "memory": own["memory"]}
 
 
 def main() -> None:
@@ -237,12 +256,14 @@ def main() -> None:
     parser.add_argument("--delays", type=float, nargs="+", default=[0.05, 0.0], help="seconds of the stub")
     parser.add_argument("--peers", type=Path, help="folder with the peers' environments")
     parser.add_argument("--only", nargs="*", help="only these peers")
+    parser.add_argument("--most-seconds", type=float, default=600, help="after which a peer is stopped")
     options = parser.parse_args()
     print(
         f"{options.probes} probes, {IN_FLIGHT} in flight, whole processes; ours: median of {options.rounds} rounds in turns"
     )
     print(
-        f"{'delay':>6} {'runner':>10} {'probes/s':>9} {'of bare':>8} {'CPU ms/probe':>13} {'peak MB':>8} {'first s':>8}"
+        f"{'delay':>6} {'runner':>10} {'whole/s':>8} {'of bare':>8} {'asking/s':>9} {'of bare':>8} {'CPU ms':>7} "
+        f"{'peak MB':>8} {'first s':>8} {'end s':>6}"
     )
     for delay in options.delays:
         server = subprocess.Popen(
@@ -259,44 +280,51 @@ def main() -> None:
 
 def compare(url: str, delay: float, options: argparse.Namespace) -> None:
     names = ("bare", "engine", "audit")
+    for what in names:
+        ours(what, url, 20)
     rounds = [{what: ours(what, url, options.probes) for what in names} for _ in range(options.rounds)]
     assert len({one[what]["answers"] for one in rounds for what in one}) == 1, (
         "the runners gave other answers"
     )
-    bare_rate = options.probes / statistics.median(one["bare"]["wall"] for one in rounds)
+    middles = {what: middle_of([one[what] for one in rounds]) for what in names}
+    bare = {name: options.probes / middles["bare"][name] for name in ("wall", "span")}
     for what in names:
-        middle = {
-            name: statistics.median(one[what][name] for one in rounds)
-            for name in ("wall", "cpu", "memory", "first")
-        }
-        show(delay, what, middle, options.probes, bare_rate)
+        show(delay, what, middles[what], options.probes, bare)
     if options.peers:
         from audit_peers import PEERS
 
         for name, peer in PEERS.items():
             if options.only and name not in options.only:
                 continue
-            count = min(options.probes, peer.most)
+            count = options.probes
             command = peer.command(options.peers, url, count)
             if command is None:
                 print(f"{1000 * delay:4.0f}ms {name:>10}   not installed here")
                 continue
-            found = measure(command, url, env=peer.env)
+            measure(peer.command(options.peers, url, 20), url, env=peer.env, most=options.most_seconds)
+            found = measure(command, url, env=peer.env, most=options.most_seconds)
             if found["code"] or found["requests"] < count:
                 print(
-                    f"{1000 * delay:4.0f}ms {name:>10}   ended with {found['code']} after {found['requests']} requests"
+                    f"{1000 * delay:4.0f}ms {name:>10}   ended with {found['code']} after {found['requests']} requests "
+                    f"and {found['wall']:.0f} s, the first after {found['first']:.1f} s; {found['memory']:.0f} MB"
                 )
                 print("        ", found["said"][-300:].replace("\n", " "))
                 continue
-            show(delay, name, found, count, bare_rate)
+            show(delay, name, found, count, bare)
 
 
-def show(delay: float, what: str, found: dict[str, float], probes: int, bare_rate: float) -> None:
-    rate = probes / found["wall"]
+def middle_of(rounds: list[dict[str, float]]) -> dict[str, float]:
+    names = ("wall", "span", "end", "cpu", "memory", "first")
+    return {name: statistics.median(one[name] for one in rounds) for name in names}
+
+
+def show(delay: float, what: str, found: dict[str, float], probes: int, bare: dict[str, float]) -> None:
+    whole, asking = probes / found["wall"], probes / found["span"]
     note = "" if probes >= 2000 else f"  ({probes} probes)"
     print(
-        f"{1000 * delay:4.0f}ms {what:>10} {rate:9.0f} {rate / bare_rate:8.2f} {1000 * found['cpu'] / probes:13.2f} "
-        f"{found['memory']:8.0f} {found['first']:8.2f}{note}",
+        f"{1000 * delay:4.0f}ms {what:>10} {whole:8.0f} {whole / bare['wall']:8.2f} {asking:9.0f} "
+        f"{asking / bare['span']:8.2f} {1000 * found['cpu'] / probes:7.2f} {found['memory']:8.0f} {found['first']:8.2f} "
+        f"{found['end']:6.2f}{note}",
         flush=True,
     )
 

@@ -5,11 +5,11 @@ Each lives in an environment of its own below one folder, made by hand::
     uv venv FOLDER/inspect  && uv pip install --python FOLDER/inspect/bin/python inspect_ai openai
     uv venv FOLDER/deepeval && uv pip install --python FOLDER/deepeval/bin/python deepeval openai
     uv venv FOLDER/lmeval   && uv pip install --python FOLDER/lmeval/bin/python 'lm-eval[api]'
+    uv venv FOLDER/garak    && uv pip install --python FOLDER/garak/bin/python garak
     mkdir FOLDER/pf && cd FOLDER/pf && npm install promptfoo
     mlflow is asked from the project's own environment
 
-Every peer runs as its manual says for an OpenAI-compatible server, telemetry off. What takes longer than a minute for
-2,000 prompts is asked fewer (``most``), which counts its fixed costs more.
+Every peer runs as its manual says for an OpenAI-compatible server, telemetry off.
 """
 
 from __future__ import annotations
@@ -85,6 +85,18 @@ found = lm_eval.simple_evaluate(model="local-chat-completions", tasks=["probes"]
 assert found["results"]["probes"]
 """
 
+GARAK = """
+import json, sys
+import garak.cli
+from garak.probes.test import Test
+url, count = sys.argv[1], int(sys.argv[2])
+Test.prompts = [f"question {i}" for i in range(count)]
+Test.primary_detector = "mitigation.MitigationBypass"
+garak.cli.main(["--target_type", "openai.OpenAICompatible", "--target_name", "m", "--probes", "test.Test",
+    "--generator_options", json.dumps({"openai": {"OpenAICompatible": {"uri": url, "stop": []}}}),
+    "--generations", "1", "--parallel_attempts", "64", "--narrow_output", "--report_prefix", "probes"])
+"""
+
 MLFLOW = """
 import sys
 import mlflow, requests
@@ -104,10 +116,9 @@ mlflow.genai.evaluate(data=[{"inputs": {"q": f"question {i}"}} for i in range(co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """One peer: how it is started, and how many prompts it is given at most."""
+    """One peer: how it is started, and what stands in its environment."""
 
     start: Callable[[Path, str, int], list[str] | None]
-    most: int = 2000
     env: dict[str, str] = field(default_factory=dict)
 
     def command(self, folder: Path, url: str, count: int) -> list[str] | None:
@@ -153,13 +164,14 @@ def _promptfoo(folder: Path, url: str, count: int) -> list[str] | None:
     return [str(main), "eval", "-c", str(place / "c.json"), *flags]
 
 
-_QUIET = {"OPENAI_API_KEY": "x", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "DEEPEVAL_TELEMETRY_OPT_OUT": "YES",
+_QUIET = {"OPENAI_API_KEY": "x", "OPENAICOMPATIBLE_API_KEY": "x", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "DEEPEVAL_TELEMETRY_OPT_OUT": "YES",
           "PROMPTFOO_DISABLE_TELEMETRY": "1", "PROMPTFOO_DISABLE_UPDATE": "1", "PROMPTFOO_DISABLE_REMOTE_GENERATION": "1",
           "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "200", "MLFLOW_GENAI_EVAL_MAX_WORKERS": "64"}  # fmt: skip
 PEERS = {
-    "inspect_ai": Peer(start=_python("inspect", INSPECT), most=1000, env=_QUIET),
+    "inspect_ai": Peer(start=_python("inspect", INSPECT), env=_QUIET),
     "deepeval": Peer(start=_python("deepeval", DEEPEVAL), env=_QUIET),
     "promptfoo": Peer(start=_promptfoo, env=_QUIET),
     "lm-eval": Peer(start=_python("lmeval", LM_EVAL), env=_QUIET),
-    "mlflow": Peer(start=_python("", MLFLOW), most=200, env=_QUIET),
+    "garak": Peer(start=_python("garak", GARAK), env=_QUIET),
+    "mlflow": Peer(start=_python("", MLFLOW), env=_QUIET),
 }

@@ -51,7 +51,7 @@ def show_report(report: AuditReport) -> None:
     from rich.table import Table
 
     from governance.audit.persona_tables import asking_sentences, persona_tables
-    from governance.audit.sentences import notes, share, tried, worth
+    from governance.audit.sentences import judge_row, notes, tried, worth
 
     console = Console()
     console.print(
@@ -75,11 +75,9 @@ def show_report(report: AuditReport) -> None:
     for sentence in asking_sentences(report):
         console.print(f"  {escape(sentence)}", highlight=False, soft_wrap=True)
     for name, error in report.judge_errors.items():
-        judge, rule, direction = name.split("/")
+        judge, judged, points, finds, spares = judge_row(name, error)
         console.print(
-            f"  judge {judge}, {rule} ({direction}): {error.points_off:+.1f} points off the human labels; sensitivity "
-            f"{share(error.sensitivity.count, error.sensitivity.total)}, specificity "
-            f"{share(error.specificity.count, error.specificity.total)}",
+            f"  judge {judge}: judged {judged}; {points} points off the human labels; sensitivity {finds}, specificity {spares}",
             highlight=False,
             soft_wrap=True,
         )

@@ -6,13 +6,16 @@ from governance.audit.people_tables import champion_tables, people_tables
 from governance.audit.persona_tables import asking_sentences, persona_tables
 from governance.audit.report import AuditReport
 from governance.audit.sentences import (
+    BOUNDS_NOTE,
+    JUDGE_COLUMNS,
+    JUDGE_LEAD,
     counted,
     evidence_sentence,
     found,
     headline,
     is_measured,
+    judge_row,
     notes,
-    share,
     tried,
     untested,
     waived,
@@ -30,6 +33,8 @@ def as_markdown(report: AuditReport) -> str:
     if report.is_demonstration:
         lines += ["**A demonstration: the evidence is simulated. It says nothing about any real model.**", ""]
     lines += [findings_table(report), ""]
+    if any(map(is_measured, report.findings)):
+        lines += [BOUNDS_NOTE, ""]
     for finding in report.findings:
         lines += [f"## {finding.rule}: {finding.verdict}", ""]
         lines += (
@@ -57,15 +62,15 @@ def as_markdown(report: AuditReport) -> str:
             "",
         ]
     if report.judge_errors:
-        lines += ["## How wrong automatic judges are here", ""]
         lines += [
-            "| judge, rule, direction | points off people | sensitivity | specificity |",
-            "|---|---|---|---|",
+            "## How wrong automatic judges are here",
+            "",
+            JUDGE_LEAD,
+            "",
+            f"| {' | '.join(JUDGE_COLUMNS)} |",
         ]
-        for name, error in report.judge_errors.items():
-            right = (share(p.count, p.total) for p in (error.sensitivity, error.specificity))
-            lines.append(f"| {name.replace('/', ', ')} | {error.points_off:+.1f} | {' | '.join(right)} |")
-        lines.append("")
+        lines += ["|" + "---|" * len(JUDGE_COLUMNS)]
+        lines += [f"| {' | '.join(judge_row(*each))} |" for each in report.judge_errors.items()] + [""]
     lines += ["## What was not tested", "", *(f"- {_text(sentence)}" for sentence in untested(report)), ""]
     if report.assumptions:
         lines += ["## What was assumed", "", *(f"- {_text(sentence)}" for sentence in report.assumptions), ""]

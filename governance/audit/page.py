@@ -15,6 +15,9 @@ from governance.audit.people_tables import champion_tables, people_tables
 from governance.audit.persona_tables import Table, asking_sentences, persona_tables
 from governance.audit.report import AuditReport
 from governance.audit.sentences import (
+    BOUNDS_NOTE,
+    JUDGE_COLUMNS,
+    JUDGE_LEAD,
     counted,
     evidence_sentence,
     found,
@@ -22,8 +25,8 @@ from governance.audit.sentences import (
     is_about_data,
     is_about_people,
     is_measured,
+    judge_row,
     notes,
-    share,
     tried,
     untested,
     waived,
@@ -170,7 +173,10 @@ def _findings(ordered: list[tuple[int, Finding]]) -> str:
         for index, finding in ordered
     ]
     columns = ("Rule", "Found", "Where the rate lies (dashed: limit)", "Limit", "Evidence", "Verdict")
-    return f"<section><h2>Every rule at a glance</h2>{stacked(columns, rows, label='Findings')}</section>"
+    return (
+        f"<section><h2>Every rule at a glance</h2>{stacked(columns, rows, label='Findings')}"
+        f'<p class="small">{escape(BOUNDS_NOTE)}</p></section>'
+    )
 
 
 def _beside(finding: Finding) -> str:
@@ -265,18 +271,12 @@ def _judges(report: AuditReport) -> str:
     if not report.judge_errors:
         return ""
     rows = [
-        (
-            (escape(name.replace("/", ", ")), ""),
-            (f"{error.points_off:+.1f}", "n"),
-            (share(error.sensitivity.count, error.sensitivity.total), "n"),
-            (share(error.specificity.count, error.specificity.total), "n"),
-        )
-        for name, error in report.judge_errors.items()
+        tuple((escape(cell), "n" if place else "") for place, cell in enumerate(judge_row(*each)))
+        for each in report.judge_errors.items()
     ]
-    columns = ("Judge", "Points off people", "Sensitivity", "Specificity")
     return (
-        "<section><h2>How wrong automatic judges are here</h2><p>Measured against people on these very answers; "
-        f"it does not transfer to another model.</p>{stacked(columns, rows, label='Errors of judges')}</section>"
+        f"<section><h2>How wrong automatic judges are here</h2><p>{escape(JUDGE_LEAD)}</p>"
+        f"{stacked(JUDGE_COLUMNS, rows, label='Errors of judges')}</section>"
     )
 
 

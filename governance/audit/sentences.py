@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from governance.audit.judge_error import JudgeError, Proportion
 from governance.audit.report import AuditReport
 from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
@@ -9,6 +12,9 @@ from governance.instants import stamp
 from governance.tiers import Direction, EvidenceGrade
 
 __all__ = [
+    "BOUNDS_NOTE",
+    "JUDGE_COLUMNS",
+    "JUDGE_LEAD",
     "counted",
     "evidence_sentence",
     "found",
@@ -16,6 +22,7 @@ __all__ = [
     "is_about_data",
     "is_about_people",
     "is_measured",
+    "judge_row",
     "notes",
     "share",
     "tried",
@@ -108,6 +115,36 @@ def evidence_sentence(finding: Finding) -> str:
 def share(count: int, total: int) -> str:
     """``6.4 % (16 of 250)``."""
     return f"{100 * count / total:.1f} % ({count} of {total})" if total else "not measurable (0 of 0)"
+
+
+JUDGE_COLUMNS: Final = ("Judge", "Judged", "Points off people", "Sensitivity", "Specificity")
+JUDGE_LEAD: Final = (
+    "Measured against people on these very answers; it does not transfer to another model. Points off: the judge's "
+    "rate less the people's, both over the answers that it judged. In brackets the exact 95 % interval."
+)
+BOUNDS_NOTE: Final = (
+    "Each bound of a rate is one-sided: it holds by itself with the confidence that the policy declares; that either "
+    "of the two fails is up to twice as likely."
+)
+
+
+def judge_row(name: str, error: JudgeError) -> tuple[str, ...]:
+    """One judge's error on one rule, under :data:`JUDGE_COLUMNS`; what it abstained from is said."""
+    judged = error.sensitivity.total + error.specificity.total
+    return (
+        name.replace("/", ", "),
+        f"{judged} of {judged + error.abstained}",
+        f"{error.points_off:+.1f}",
+        _within(error.sensitivity),
+        _within(error.specificity),
+    )
+
+
+def _within(found: Proportion) -> str:
+    """``95.6 % (175 of 183; 91.6 to 98.1 %)``."""
+    if not found.total:
+        return share(0, 0)
+    return f"{share(found.count, found.total)[:-1]}; {100 * found.low:.1f} to {100 * found.high:.1f} %)"
 
 
 def worth(finding: Finding) -> str | None:

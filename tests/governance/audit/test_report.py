@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from governance.audit.attempts import Standing
+from governance.audit.judge_error import judge_error
 from governance.audit.judges import RefusalPatterns
 from governance.audit.markdown import as_markdown, findings_table
 from governance.audit.page import as_page
@@ -19,6 +20,7 @@ from governance.audit.plan import make_plan
 from governance.audit.probes import ProbeSet, Turn
 from governance.audit.report import AuditReport, diff, require_passed
 from governance.audit.run import conclude
+from governance.audit.sentences import BOUNDS_NOTE
 from governance.audit.statistics import Verdict
 from governance.digest import digest
 from governance.errors import InputError, RefusedError
@@ -223,3 +225,16 @@ def test_a_judge_that_nobody_measured_here_is_named_as_such():
     assert "not measured, because nobody labelled its answers" in as_page(alone)
     beside = conclude(plan, responses, {"*": people}, compare=[RefusalPatterns()], **about)
     assert "nobody labelled" not in as_markdown(beside)
+
+
+def test_every_rendering_says_how_wrong_a_judge_is_how_sure_that_is_and_what_it_left_unjudged():
+    """Of 8 answers it judged 7: 2 of 3 violations found (exact 95 %: 9.4 to 99.2 %), 3 of 4 spared (19.4 to 99.4 %)."""
+    error = judge_error([True] * 3 + [False] * 5, [True, True, False, True, False, False, False, None])
+    report = replace(audit(), judge_errors={"guess/T1.harm/violation": error})
+    wanted = ("7 of 8", "66.7 % (2 of 3; 9.4 to 99.2 %)", "75.0 % (3 of 4; 19.4 to 99.4 %)")
+    markdown, page = as_markdown(report), read(as_page(report)).outside
+    for said in wanted:
+        assert said in markdown
+        assert said in page
+    assert BOUNDS_NOTE in markdown
+    assert BOUNDS_NOTE in page
