@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["ConsentState", "Enrolled", "GivenAnswer", "Shown", "Submitted", "Work"]
+__all__ = ["ConsentState", "Enrolled", "GivenAnswer", "Shown", "Submitted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,20 +103,3 @@ class Submitted(StrEnum):
     GIVEN_AWAY = "given_away"
     NO_CONSENT = "no_consent"
     UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """How much a person has done, and how much of it lately.
-
-    Attributes:
-        done: Judgements given.
-        skipped: Items left out.
-        seconds: Time on the pages of the judgements given.
-        last: When the last one was given.
-    """
-
-    done: int
-    skipped: int
-    seconds: float
-    last: datetime | None

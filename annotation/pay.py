@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-__all__ = ["Meter", "Rate", "counted", "in_words"]
+__all__ = ["Meter", "Progress", "Rate", "counted", "in_words"]
 
 _CENT: Final = Decimal("0.01")
 _HOUR: Final = Decimal(3600)
@@ -44,6 +44,21 @@ class Meter:
             return None
         worth = Decimal(str(self.seconds)) * self.rate.per_hour / _HOUR
         return worth.quantize(_CENT, rounding=ROUND_HALF_UP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How much a person has done.
+
+    Attributes:
+        done: Judgements given.
+        lately: Seconds from showing to judging, and of writing, of what they gave since an instant.
+        meter: Their time that counts.
+    """
+
+    done: int
+    lately: float
+    meter: Meter
 
 
 def counted(spans: Iterable[float], *, longest: float) -> float:

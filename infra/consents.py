@@ -6,11 +6,11 @@ withdrawn one by one; the last event of a purpose counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Table, func, insert, select, true
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, true
 
 from annotation.enrolment import ConsentState
 from governance.digest import digest
@@ -18,9 +18,24 @@ from governance.errors import InputError
 from infra.database import Database
 from infra.tables import CONSENT_EVENTS, CONSENT_VERSIONS
 
-__all__ = ["consent_state", "decide", "ended_since", "history", "live_consents", "record_version", "state_in"]
+__all__ = [
+    "consent_state",
+    "decide",
+    "ended_since",
+    "history",
+    "live_consents",
+    "record_version",
+    "state_in",
+    "state_of",
+]
 
 _GIVEN, _WITHDRAWN = "given", "withdrawn"
+# Built once: building a statement anew costs as much as running it.
+_EVENTS: Final = (
+    select(CONSENT_EVENTS)
+    .where(CONSENT_EVENTS.c.site == bindparam("site"), CONSENT_EVENTS.c.annotator == bindparam("annotator"))
+    .order_by(CONSENT_EVENTS.c.number)
+)
 
 
 def record_version(
@@ -57,7 +72,11 @@ def record_version(
 
 def state_in(connection: Connection, site: str, annotator: str) -> ConsentState | None:
     """What the person agrees to now, inside a transaction; None before the first decision."""
-    events = _events(connection, site, annotator)
+    return state_of(_events(connection, site, annotator))
+
+
+def state_of(events: Sequence[Mapping[str, Any]]) -> ConsentState | None:
+    """What a person agrees to after all their consent events, oldest first; None if there are none."""
     if not events:
         return None
     last = events[-1]
@@ -165,10 +184,6 @@ def live_consents(
 
 
 def _events(connection: Connection, site: str, annotator: str) -> list[dict[str, Any]]:
-    query = (
-        select(CONSENT_EVENTS)
-        .where(CONSENT_EVENTS.c.site == site, CONSENT_EVENTS.c.annotator == annotator)
-        .order_by(CONSENT_EVENTS.c.number)
-    )
-    rows: Iterable[Mapping[Any, Any]] = connection.execute(query).mappings()
+    of = {"site": site, "annotator": annotator}
+    rows: Iterable[Mapping[Any, Any]] = connection.execute(_EVENTS, of).mappings()
     return [{str(name): value for name, value in row.items()} for row in rows]

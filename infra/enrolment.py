@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from annotation.enrolment import Enrolled
 from governance.errors import InputError
@@ -50,6 +50,16 @@ __all__ = [
 SESSION_LIFE: Final = timedelta(hours=12)
 SESSION_IDLE: Final = timedelta(hours=2)
 _SEEN_EVERY: Final = timedelta(minutes=1)
+# Every page asks this; built once, because building a statement anew costs as much as running it.
+_SESSION: Final = (
+    select(ANNOTATORS, PORTAL_SESSIONS.c.seen_at, PORTAL_SESSIONS.c.expires_at)
+    .join(
+        PORTAL_SESSIONS,
+        (PORTAL_SESSIONS.c.site == ANNOTATORS.c.site)
+        & (PORTAL_SESSIONS.c.annotator == ANNOTATORS.c.annotator),
+    )
+    .where(PORTAL_SESSIONS.c.token_hash == bindparam("of"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,16 +183,20 @@ def open_session(db: Database, token: str, *, locale: str, now: datetime) -> str
 
 def session(db: Database, secret: str, *, now: datetime) -> Enrolled | None:
     """Whose session it is; None if it is none, has ended, or was left alone for too long."""
-    here = PORTAL_SESSIONS.c.token_hash == _hash(secret)
+    secret_hash = _hash(secret)
     with db.read() as connection:
-        row = connection.execute(select(PORTAL_SESSIONS).where(here)).one_or_none()
-        if row is None or row.expires_at <= now or row.seen_at + SESSION_IDLE <= now:
-            return None
-        person = _person(connection, row.site, row.annotator)
-    if row.seen_at + _SEEN_EVERY <= now:
+        row = connection.execute(_SESSION, {"of": secret_hash}).mappings().one_or_none()
+    if row is None:
+        return None
+    of_person = _plain(row)
+    seen_at, expires_at = of_person.pop("seen_at"), of_person.pop("expires_at")
+    if expires_at <= now or seen_at + SESSION_IDLE <= now:
+        return None
+    if seen_at + _SEEN_EVERY <= now:
+        here = PORTAL_SESSIONS.c.token_hash == secret_hash
         with db.write() as connection:
             connection.execute(update(PORTAL_SESSIONS).where(here).values(seen_at=now))
-    return person
+    return _enrolled(of_person)
 
 
 def sign_out(db: Database, secret: str) -> None:
@@ -335,7 +349,11 @@ def _person(connection: Connection, site: str, annotator: str) -> Enrolled:
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise InputError("nobody at this site has this pseudonym", field="annotator", value=annotator)
-    return Enrolled(**{**_plain(row), "simulated": bool(row["simulated"])})
+    return _enrolled(_plain(row))
+
+
+def _enrolled(row: Mapping[str, Any]) -> Enrolled:
+    return Enrolled(**{**row, "simulated": bool(row["simulated"])})
 
 
 def _set_locale(connection: Connection, site: str, annotator: str, locale: str) -> None:

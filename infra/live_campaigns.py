@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, exists, func, insert, or_, select, update
 
+from annotation.enrolment import Enrolled
 from annotation.live import Campaign, CampaignModel
 from annotation.records import JudgementKind
 from governance.digest import digest
@@ -23,11 +24,23 @@ __all__ = [
     "Progress",
     "close_campaign",
     "endpoint_of",
+    "is_offered",
     "make_campaign",
     "open_campaign",
     "opened",
     "progress",
 ]
+
+_OFFERED: Final = select(
+    or_(
+        exists().where(LIVE_CAMPAIGNS.c.site == bindparam("site"), LIVE_CAMPAIGNS.c.closed_at.is_(None)),
+        exists().where(
+            LIVE_CONVERSATIONS.c.site == bindparam("site"),
+            LIVE_CONVERSATIONS.c.annotator == bindparam("annotator"),
+            LIVE_CONVERSATIONS.c.ended_at.is_(None),
+        ),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +186,14 @@ def opened(db: Database, site: str) -> OpenCampaign | None:
     with db.read() as connection:
         row = connection.execute(query).one_or_none()
     return None if row is None else _campaign(row)
+
+
+def is_offered(db: Database, person: Enrolled) -> bool:
+    """Whether a campaign is open at the person's site, or a conversation of theirs goes on."""
+    with db.read() as connection:
+        return bool(
+            connection.execute(_OFFERED, {"site": person.site, "annotator": person.annotator}).scalar_one()
+        )
 
 
 def progress(db: Database, site: str) -> list[tuple[OpenCampaign, Progress]]:

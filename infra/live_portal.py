@@ -10,7 +10,7 @@ from annotation.enrolment import Enrolled, Submitted
 from annotation.live import Conversation, Said
 from infra.database import Database
 from infra.live_asking import LiveModels
-from infra.live_campaigns import opened
+from infra.live_campaigns import is_offered
 from infra.live_conversations import Conversations
 from infra.person_keys import open_person_keys
 from infra.settings import Settings
@@ -44,7 +44,7 @@ class SqlLive:
 
     def is_offered(self, person: Enrolled) -> bool:
         """Whether there is something to talk about for the person."""
-        return opened(self._db, person.site) is not None or self.current(person) is not None
+        return is_offered(self._db, person)
 
     def mine(self, person: Enrolled) -> Sequence[str]:
         """The person's conversations, oldest first."""

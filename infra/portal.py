@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from annotation.codebook import Codebook, ConsentText
-from annotation.enrolment import ConsentState, Enrolled, GivenAnswer, Shown, Submitted, Work
-from annotation.pay import Meter, Rate
+from annotation.enrolment import ConsentState, Enrolled, GivenAnswer, Shown, Submitted
+from annotation.pay import Progress, Rate
 from annotation.ports import Assigner
 from infra import answers, consents, enrolment, portal_judgements
 from infra.assignment_files import make_assigner, rate_of
 from infra.database import Database
-from infra.pay import meters
+from infra.pay import progress_of
 from infra.person_keys import PersonKeys, open_person_keys
 from infra.settings import Settings
 from infra.tables import CODEBOOK_VERSIONS
@@ -156,16 +156,12 @@ class SqlPortal:
             self._assigner(person.site).release(presentation, now)
         return left
 
-    def work(self, person: Enrolled, since: datetime | None = None) -> Work:
-        """How much the person has done."""
-        return portal_judgements.done_by(self._db, person, since=since)
-
-    def meter(self, person: Enrolled) -> Meter:
-        """The person's time that counts, and what it comes to."""
+    def progress(self, person: Enrolled, since: datetime) -> Progress:
+        """How much the person has done, how much of it since an instant, and what their time comes to."""
         if person.site not in self._rates:
             self._rates[person.site] = rate_of(self._settings, person.site)
         site, rate = self._settings.site(person.site), self._rates[person.site]
-        return meters(self._db, site, rate=rate, annotator=person.annotator)[person.annotator]
+        return progress_of(self._db, site, person.annotator, rate=rate, since=since)
 
     def judgements(self, person: Enrolled) -> Sequence[Mapping[str, Any]]:
         """Everything the person judged."""

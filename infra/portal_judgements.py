@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, select, update
 
-from annotation.enrolment import Enrolled, Shown, Submitted, Work
+from annotation.enrolment import Enrolled, Shown, Submitted
 from annotation.labelling import check_answer
 from infra.database import Database
 from infra.person_keys import PersonKeys
@@ -23,7 +23,6 @@ from infra.reservations import HOLD, extend, is_serving, mark_done
 from infra.tables import (
     ITEM_REPORTS,
     ITEMS,
-    LIVE_TURNS,
     PORTAL_DRAFTS,
     PORTAL_ITEMS,
     PORTAL_JUDGEMENTS,
@@ -33,8 +32,6 @@ from infra.tables import (
 
 __all__ = [
     "Submitted",
-    "Work",
-    "done_by",
     "given_judgements",
     "held",
     "leave",
@@ -43,34 +40,68 @@ __all__ = [
     "submit",
 ]
 
+# Built once: building a statement anew costs as much as running it.
+_OF: Final[BindParameter[str]] = bindparam("of")
+_MINE: Final = (
+    select(
+        RESERVATIONS.c.item,
+        RESERVATIONS.c.state,
+        RESERVATIONS.c.presented_at,
+        PORTAL_ITEMS.c.kind,
+        PRESENTATIONS.c.consent,
+        PRESENTATIONS.c.shown,
+    )
+    .join(PRESENTATIONS, PRESENTATIONS.c.presentation == RESERVATIONS.c.presentation)
+    .join(
+        PORTAL_ITEMS,
+        (PORTAL_ITEMS.c.site == RESERVATIONS.c.site) & (PORTAL_ITEMS.c.item == RESERVATIONS.c.item),
+    )
+    .where(
+        RESERVATIONS.c.presentation == _OF,
+        RESERVATIONS.c.site == bindparam("site"),
+        RESERVATIONS.c.annotator == bindparam("annotator"),
+    )
+)
+_MINE_LOCKED: Final = _MINE.with_for_update(of=RESERVATIONS)
+_HELD: Final = (
+    _MINE.add_columns(ITEMS.c.record, PORTAL_DRAFTS.c.sealed.label("draft"))
+    .join(ITEMS, ITEMS.c.item == RESERVATIONS.c.item)
+    .outerjoin(PORTAL_DRAFTS, PORTAL_DRAFTS.c.presentation == RESERVATIONS.c.presentation)
+    .where(RESERVATIONS.c.state == "held")
+)
+_SHOW: Final = (
+    update(RESERVATIONS)
+    .where(
+        RESERVATIONS.c.presentation == _OF,
+        RESERVATIONS.c.annotator == bindparam("who"),
+        RESERVATIONS.c.presented_at.is_(None),
+    )
+    .values(presented_at=bindparam("now"))
+)
+_STORED: Final = select(PORTAL_JUDGEMENTS.c.sealed).where(PORTAL_JUDGEMENTS.c.presentation == _OF)
+_DROP_DRAFT: Final = delete(PORTAL_DRAFTS).where(PORTAL_DRAFTS.c.presentation == _OF)
+
 
 def held(db: Database, keys: PersonKeys, person: Enrolled, presentation: str) -> Shown | None:
     """The item of a presentation that is held for this person now; None if it is none of theirs."""
     with db.read() as connection:
-        row = _mine(connection, person, presentation)
-        if row is None or row.state != "held":
-            return None
-        item = connection.execute(select(ITEMS.c.record).where(ITEMS.c.item == row.item)).scalar_one()
-        draft = connection.execute(
-            select(PORTAL_DRAFTS.c.sealed).where(PORTAL_DRAFTS.c.presentation == presentation)
-        ).scalar_one_or_none()
+        row = connection.execute(_HELD, _of(person, presentation)).one_or_none()
+    if row is None:
+        return None
     return Shown(
         presentation=presentation,
         kind=row.kind,
-        item=item,
+        item=row.record,
         order=tuple(row.shown),
         presented_at=row.presented_at,
-        draft=None if draft is None else json.loads(keys.decrypt(person.annotator, draft)),
+        draft=None if row.draft is None else json.loads(keys.decrypt(person.annotator, row.draft)),
     )
 
 
 def show(db: Database, person: Enrolled, presentation: str, *, now: datetime) -> None:
     """The person sees the item now; the first time counts."""
-    here = (RESERVATIONS.c.presentation == presentation) & (RESERVATIONS.c.annotator == person.annotator)
     with db.write() as connection:
-        connection.execute(
-            update(RESERVATIONS).where(here, RESERVATIONS.c.presented_at.is_(None)).values(presented_at=now)
-        )
+        connection.execute(_SHOW, {"of": presentation, "who": person.annotator, "now": now})
 
 
 def save_draft(
@@ -135,9 +166,8 @@ def submit(
         row = _mine(connection, person, presentation, lock=True)
         if row is None:
             return Submitted.UNKNOWN
-        stored = connection.execute(
-            select(PORTAL_JUDGEMENTS.c.sealed).where(PORTAL_JUDGEMENTS.c.presentation == presentation)
-        ).scalar_one_or_none()
+        # INVARIANT: asked after the lock was taken; joined to it, it would be what stood before the wait.
+        stored = connection.execute(_STORED, {"of": presentation}).scalar_one_or_none()
         if stored is not None:
             before = json.loads(keys.decrypt(person.annotator, stored))["answer"]
             return Submitted.SAME if before == dict(answer) else Submitted.ANSWERED_BEFORE
@@ -166,7 +196,7 @@ def submit(
             ],
         )
         mark_done(connection, presentation)
-        connection.execute(delete(PORTAL_DRAFTS).where(PORTAL_DRAFTS.c.presentation == presentation))
+        connection.execute(_DROP_DRAFT, {"of": presentation})
     return Submitted.STORED
 
 
@@ -199,7 +229,7 @@ def leave(
                 }
             ],
         )
-        connection.execute(delete(PORTAL_DRAFTS).where(PORTAL_DRAFTS.c.presentation == presentation))
+        connection.execute(_DROP_DRAFT, {"of": presentation})
         here = RESERVATIONS.c.presentation == presentation
         connection.execute(update(RESERVATIONS).where(here).values(state="released"))
     return True
@@ -223,53 +253,11 @@ def given_judgements(db: Database, keys: PersonKeys, person: Enrolled) -> list[d
     ]
 
 
-def done_by(db: Database, person: Enrolled, *, since: datetime | None = None) -> Work:
-    """How much the person has done, in all or since an instant."""
-    here = (PORTAL_JUDGEMENTS.c.site == person.site) & (PORTAL_JUDGEMENTS.c.annotator == person.annotator)
-    left = (ITEM_REPORTS.c.site == person.site) & (ITEM_REPORTS.c.annotator == person.annotator)
-    wrote = (LIVE_TURNS.c.site == person.site) & (LIVE_TURNS.c.annotator == person.annotator)
-    if since is not None:
-        wrote &= LIVE_TURNS.c.said_at >= since
-        here &= PORTAL_JUDGEMENTS.c.submitted_at >= since
-        left &= ITEM_REPORTS.c.at >= since
-    with db.read() as connection:
-        times = connection.execute(
-            select(PORTAL_JUDGEMENTS.c.presented_at, PORTAL_JUDGEMENTS.c.submitted_at).where(here)
-        ).all()
-        skipped = connection.execute(select(func.count()).select_from(ITEM_REPORTS).where(left)).scalar_one()
-        writing = connection.execute(select(func.sum(LIVE_TURNS.c.writing_ms)).where(wrote)).scalar_one()
-    return Work(
-        done=len(times),
-        skipped=int(skipped),
-        seconds=sum((row.submitted_at - row.presented_at).total_seconds() for row in times)
-        + int(writing or 0) / 1000,
-        last=max((row.submitted_at for row in times), default=None),
-    )
-
-
 def _mine(
     connection: Connection, person: Enrolled, presentation: str, *, lock: bool = False
 ) -> Row[Any] | None:
-    query = (
-        select(
-            RESERVATIONS.c.item,
-            RESERVATIONS.c.state,
-            RESERVATIONS.c.presented_at,
-            PORTAL_ITEMS.c.kind,
-            PRESENTATIONS.c.consent,
-            PRESENTATIONS.c.shown,
-        )
-        .join(PRESENTATIONS, PRESENTATIONS.c.presentation == RESERVATIONS.c.presentation)
-        .join(
-            PORTAL_ITEMS,
-            (PORTAL_ITEMS.c.site == RESERVATIONS.c.site) & (PORTAL_ITEMS.c.item == RESERVATIONS.c.item),
-        )
-        .where(
-            RESERVATIONS.c.presentation == presentation,
-            RESERVATIONS.c.site == person.site,
-            RESERVATIONS.c.annotator == person.annotator,
-        )
-    )
-    if lock:
-        query = query.with_for_update(of=RESERVATIONS)
-    return connection.execute(query).one_or_none()
+    return connection.execute(_MINE_LOCKED if lock else _MINE, _of(person, presentation)).one_or_none()
+
+
+def _of(person: Enrolled, presentation: str) -> dict[str, str]:
+    return {"of": presentation, "site": person.site, "annotator": person.annotator}

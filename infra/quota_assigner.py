@@ -13,7 +13,6 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -195,18 +194,7 @@ class QuotaAssigner(PlainAssigner):
             return None
         record = connection.execute(select(ITEMS.c.record).where(ITEMS.c.item == item)).scalar_one()
         row, turn = self._shown(connection, record, items[role][item], cell, consent, policy, now)
-        connection.execute(insert(PRESENTATIONS).values({**asdict(row), "shown": list(row.shown)}))
-        connection.execute(
-            insert(RESERVATIONS).values(
-                presentation=row.presentation,
-                site=self._site.id,
-                item=item,
-                annotator=annotator,
-                state="held",
-                reserved_at=now,
-                expires_at=now + self._hold,
-            )
-        )
+        self._hold_for(connection, annotator, row, now)
         connection.execute(
             insert(PLACEMENTS).values(
                 presentation=row.presentation,

@@ -7,23 +7,32 @@ Reserving is one transaction under one lock per site: presentation row and reser
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, select, update
 
 from annotation.labelling import page_digest, require_showable
 from annotation.presentations import FIRST_PORTAL_SLOT, least_used_order, presentation_id
 from annotation.records import Source
 from infra import catalogue
 from infra.catalogue import Presentation
-from infra.consents import state_in
+from infra.consents import state_of
 from infra.database import Database
 from infra.settings import SiteSettings
-from infra.tables import ANNOTATORS, ITEMS, PORTAL_DRAFTS, PORTAL_ITEMS, PRESENTATIONS, RESERVATIONS
+from infra.tables import (
+    ANNOTATORS,
+    CONSENT_EVENTS,
+    ITEMS,
+    PORTAL_DRAFTS,
+    PORTAL_ITEMS,
+    PRESENTATIONS,
+    RESERVATIONS,
+)
 
 __all__ = [
     "COLLECTION",
@@ -41,6 +50,55 @@ COLLECTION: Final = "collection"
 HOLD: Final = timedelta(minutes=30)
 """How long an item stays held for a person who does nothing."""
 _COUNTING: Final = ("held", "done")
+# Statements that every page needs are built once: building one anew costs as much as running it.
+_SITE: Final[BindParameter[str]] = bindparam("site")
+_ANNOTATOR: Final[BindParameter[str]] = bindparam("annotator")
+_OF_PERSON = (RESERVATIONS.c.site == _SITE) & (RESERVATIONS.c.annotator == _ANNOTATOR)
+_SERVING: Final = (
+    select(
+        ANNOTATORS.c.stopped_at,
+        CONSENT_EVENTS.c.consent,
+        CONSENT_EVENTS.c.version,
+        CONSENT_EVENTS.c.purpose,
+        CONSENT_EVENTS.c.kind,
+        CONSENT_EVENTS.c.at,
+    )
+    .join(
+        CONSENT_EVENTS,
+        (CONSENT_EVENTS.c.site == ANNOTATORS.c.site) & (CONSENT_EVENTS.c.annotator == ANNOTATORS.c.annotator),
+    )
+    .where(ANNOTATORS.c.site == _SITE, ANNOTATORS.c.annotator == _ANNOTATOR)
+    .order_by(CONSENT_EVENTS.c.number)
+)
+_DONE: Final = update(RESERVATIONS).where(RESERVATIONS.c.presentation == bindparam("of")).values(state="done")
+_EXPIRE: Final = (
+    update(RESERVATIONS)
+    .where(
+        RESERVATIONS.c.site == bindparam("of_site"),
+        RESERVATIONS.c.state == "held",
+        RESERVATIONS.c.expires_at <= bindparam("now"),
+    )
+    .values(state="expired")
+)
+_MINE: Final = (
+    select(RESERVATIONS)
+    .where(_OF_PERSON, RESERVATIONS.c.state.in_(("held", "expired")))
+    .order_by(RESERVATIONS.c.state.desc(), RESERVATIONS.c.reserved_at)
+)
+_COUNTS: Final = (
+    select(RESERVATIONS.c.item, func.count())
+    .where(RESERVATIONS.c.site == _SITE, RESERVATIONS.c.state.in_(_COUNTING))
+    .group_by(RESERVATIONS.c.item)
+)
+_NOT_MET: Final = select(PORTAL_ITEMS.c.item, PORTAL_ITEMS.c.kind).where(
+    PORTAL_ITEMS.c.site == _SITE, PORTAL_ITEMS.c.item.not_in(select(RESERVATIONS.c.item).where(_OF_PERSON))
+)
+_RECORD: Final = select(ITEMS.c.record).where(ITEMS.c.item == bindparam("item"))
+_SHOWN_BEFORE: Final = (
+    select(PRESENTATIONS.c.slot, PRESENTATIONS.c.shown, RESERVATIONS.c.state)
+    .join(RESERVATIONS, RESERVATIONS.c.presentation == PRESENTATIONS.c.presentation)
+    .where(PRESENTATIONS.c.site == _SITE, PRESENTATIONS.c.item == bindparam("item"))
+)
 
 
 def add_portal_items(db: Database, site: str, items: Sequence[str], *, kind: str) -> int:
@@ -64,18 +122,16 @@ def add_portal_items(db: Database, site: str, items: Sequence[str], *, kind: str
 
 def is_serving(connection: Connection, site: str, annotator: str) -> str | None:
     """The consent under which the person may be shown an item now; None if they may not."""
-    here = (ANNOTATORS.c.site == site) & (ANNOTATORS.c.annotator == annotator)
-    person = connection.execute(select(ANNOTATORS.c.stopped_at).where(here)).one_or_none()
-    if person is None or person.stopped_at is not None:
+    events = connection.execute(_SERVING, {"site": site, "annotator": annotator}).mappings().all()
+    if not events or events[0]["stopped_at"] is not None:
         return None
-    state = state_in(connection, site, annotator)
+    state = state_of([{str(name): value for name, value in event.items()} for event in events])
     return state.consent if state is not None and state.is_live(COLLECTION) else None
 
 
 def mark_done(connection: Connection, presentation: str) -> None:
     """The presentation was answered."""
-    here = RESERVATIONS.c.presentation == presentation
-    connection.execute(update(RESERVATIONS).where(here).values(state="done"))
+    connection.execute(_DONE, {"of": presentation})
 
 
 def portal_presentation(
@@ -133,11 +189,13 @@ class PlainAssigner:
         self._site = site
         self._policy = policy
         self._hold = hold
+        # Whoever waits for their turn inside this process waits here, holding no connection meanwhile.
+        self._turn = threading.Lock()
 
     def reserve(self, annotator: str, now: datetime) -> str | None:
         """The presentation held for the person, or a new one; None if nothing is left for them."""
         policy = self._policy(now)
-        with self._db.write() as connection:
+        with self._turn, self._db.write() as connection:
             self._db.lock(connection, "assign", self._site.id)
             self._expire(connection, now)
             consent = is_serving(connection, self._site.id, annotator)
@@ -164,24 +222,11 @@ class PlainAssigner:
             connection.execute(delete(PORTAL_DRAFTS).where(PORTAL_DRAFTS.c.presentation == presentation))
 
     def _expire(self, connection: Connection, now: datetime) -> None:
-        late = (
-            (RESERVATIONS.c.site == self._site.id)
-            & (RESERVATIONS.c.state == "held")
-            & (RESERVATIONS.c.expires_at <= now)
-        )
-        connection.execute(update(RESERVATIONS).where(late).values(state="expired"))
+        connection.execute(_EXPIRE, {"of_site": self._site.id, "now": now})
 
     def _held(self, connection: Connection, annotator: str, now: datetime) -> str | None:
-        mine = (
-            (RESERVATIONS.c.site == self._site.id)
-            & (RESERVATIONS.c.annotator == annotator)
-            & (RESERVATIONS.c.state.in_(("held", "expired")))
-        )
-        query = (
-            select(RESERVATIONS).where(mine).order_by(RESERVATIONS.c.state.desc(), RESERVATIONS.c.reserved_at)
-        )
         counts: Counter[str] | None = None
-        for row in connection.execute(query).all():
+        for row in connection.execute(_MINE, {"site": self._site.id, "annotator": annotator}).all():
             if row.state == "expired":
                 # A person who comes back late goes on where they were, if the place was not given away.
                 counts = self._counts(connection) if counts is None else counts
@@ -195,43 +240,38 @@ class PlainAssigner:
         return None
 
     def _counts(self, connection: Connection) -> Counter[str]:
-        query = (
-            select(RESERVATIONS.c.item, func.count())
-            .where(RESERVATIONS.c.site == self._site.id, RESERVATIONS.c.state.in_(_COUNTING))
-            .group_by(RESERVATIONS.c.item)
-        )
-        return Counter({row[0]: int(row[1]) for row in connection.execute(query)})
+        found = connection.execute(_COUNTS, {"site": self._site.id})
+        return Counter({row[0]: int(row[1]) for row in found})
 
     def _new(
         self, connection: Connection, annotator: str, consent: str, policy: str | None, now: datetime
     ) -> str | None:
-        met = select(RESERVATIONS.c.item).where(
-            RESERVATIONS.c.site == self._site.id, RESERVATIONS.c.annotator == annotator
-        )
-        listed = select(PORTAL_ITEMS.c.item, PORTAL_ITEMS.c.kind).where(
-            PORTAL_ITEMS.c.site == self._site.id, PORTAL_ITEMS.c.item.not_in(met)
-        )
-        kinds = {row.item: row.kind for row in connection.execute(listed)}
+        of = {"site": self._site.id, "annotator": annotator}
+        kinds = {row.item: row.kind for row in connection.execute(_NOT_MET, of)}
         counts = self._counts(connection)
         left = [item for item in kinds if counts[item] < self._site.portal_overlap]
         if not left:
             return None
-        item = min(left, key=lambda one: (counts[one], self._draw(one, annotator)))
-        found = connection.execute(select(ITEMS.c.record).where(ITEMS.c.item == item)).scalar_one()
+        least = min(counts[item] for item in left)
+        item = min((one for one in left if counts[one] == least), key=lambda one: self._draw(one, annotator))
+        found = connection.execute(_RECORD, {"item": item}).scalar_one()
         row = self._present(connection, found, kinds[item], consent, policy, now)
-        connection.execute(insert(PRESENTATIONS).values({**asdict(row), "shown": list(row.shown)}))
-        connection.execute(
-            insert(RESERVATIONS).values(
-                presentation=row.presentation,
-                site=self._site.id,
-                item=item,
-                annotator=annotator,
-                state="held",
-                reserved_at=now,
-                expires_at=now + self._hold,
-            )
-        )
+        self._hold_for(connection, annotator, row, now)
         return row.presentation
+
+    def _hold_for(self, connection: Connection, annotator: str, row: Presentation, now: datetime) -> None:
+        """Write the presentation and its reservation."""
+        connection.execute(insert(PRESENTATIONS), {**asdict(row), "shown": list(row.shown)})
+        reservation = {
+            "presentation": row.presentation,
+            "site": self._site.id,
+            "item": row.item,
+            "annotator": annotator,
+            "state": "held",
+            "reserved_at": now,
+            "expires_at": now + self._hold,
+        }
+        connection.execute(insert(RESERVATIONS), reservation)
 
     def _present(
         self,
@@ -242,13 +282,8 @@ class PlainAssigner:
         policy: str | None,
         now: datetime,
     ) -> Presentation:
-        here = (PRESENTATIONS.c.site == self._site.id) & (PRESENTATIONS.c.item == item["item"])
-        query = (
-            select(PRESENTATIONS.c.slot, PRESENTATIONS.c.shown, RESERVATIONS.c.state)
-            .join(RESERVATIONS, RESERVATIONS.c.presentation == PRESENTATIONS.c.presentation)
-            .where(here)
-        )
-        before = connection.execute(query).all()
+        of = {"site": self._site.id, "item": item["item"]}
+        before = connection.execute(_SHOWN_BEFORE, of).all()
         slot = max((row.slot for row in before), default=FIRST_PORTAL_SLOT - 1) + 1
         order = least_used_order(
             [candidate["candidate"] for candidate in item["candidates"]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Callable, Coroutine, Mapping
@@ -29,6 +30,7 @@ from annotation.web.texts import Language, Languages
 from governance.errors import BoundsError, RefusedError
 
 __all__ = [
+    "AT_ONCE",
     "STATIC",
     "Portal",
     "PortalRoute",
@@ -43,6 +45,8 @@ __all__ = [
 _HERE: Final = Path(__file__).parent
 STATIC: Final = _HERE / "static"
 _LOG: Final = logging.getLogger(__name__)
+AT_ONCE: Final = 4
+"""Requests that are worked on at a time; more of them would only wait for each other inside Python, each longer."""
 _PAGES: Final = {400: "forbidden", 403: "forbidden", 404: "not_found", 413: "forbidden", 429: "too_many"}
 
 
@@ -107,6 +111,7 @@ class Portal:
         self.secure = secure
         self.pace = Bucket(burst=max(per_minute // 2, 1), per_minute=per_minute, clock=clock)
         self.guesses = Bucket(burst=10, per_minute=5, clock=clock)
+        self.places = asyncio.Semaphore(AT_ONCE)
         self._environment = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -256,13 +261,18 @@ def sent(request: Request, form: SentForm) -> Visit:
     return the_portal(request).checked(request, form)
 
 
-ThePortal = Annotated[Portal, Depends(the_portal)]
+async def _portal_asked(request: Request) -> Portal:
+    # A coroutine, so that no thread is taken for it.
+    return the_portal(request)
+
+
+ThePortal = Annotated[Portal, Depends(_portal_asked)]
 SignedIn = Annotated[Visit, Depends(signed_in)]
 Sent = Annotated[Visit, Depends(sent)]
 
 
 class PortalRoute(APIRoute):
-    """A route that answers every refusal and every fault with a page of the portal."""
+    """A route that answers every refusal and every fault with a page of the portal, a few requests at a time."""
 
     def get_route_handler(self) -> Handler:
         """The handler, wrapped."""
@@ -270,7 +280,10 @@ class PortalRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             try:
-                return await inner(request)
+                # Read before a place is taken: whoever sends slowly keeps nobody waiting.
+                await request.body()
+                async with the_portal(request).places:
+                    return await inner(request)
             except TurnError as turn:
                 return RedirectResponse(turn.to, 303)
             except HTTPException as refused:

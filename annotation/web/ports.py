@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from annotation.enrolment import ConsentState, Enrolled, GivenAnswer, Shown, Submitted, Work
-from annotation.pay import Meter
+from annotation.enrolment import ConsentState, Enrolled, GivenAnswer, Shown, Submitted
+from annotation.pay import Progress
 
 __all__ = ["PortalStore"]
 
@@ -103,12 +103,8 @@ class PortalStore(Protocol):
         """Leave an item out (``skipped``) or report it (``reported``); whether it was held."""
         ...
 
-    def work(self, person: Enrolled, since: datetime | None = None) -> Work:
-        """How much the person has done."""
-        ...
-
-    def meter(self, person: Enrolled) -> Meter:
-        """The person's time that counts, and what it comes to."""
+    def progress(self, person: Enrolled, since: datetime) -> Progress:
+        """How much the person has done, how much of it since an instant, and what their time comes to."""
         ...
 
     def judgements(self, person: Enrolled) -> Sequence[Mapping[str, Any]]:

@@ -22,6 +22,7 @@ ROUTER: Final = APIRouter(route_class=PortalRoute, include_in_schema=False)
 
 @ROUTER.get("/portal/my-data")
 def mine(portal: ThePortal, visit: SignedIn) -> Response:
+    progress = portal.store.progress(visit.person, visit.now)
     return portal.page(
         "mine.html",
         language=visit.language,
@@ -32,8 +33,8 @@ def mine(portal: ThePortal, visit: SignedIn) -> Response:
         codebook=portal.codebook,
         given=portal.store.answers(visit.person),
         labels=_labels(portal, visit),
-        done=portal.store.work(visit.person).done,
-        meter=portal.store.meter(visit.person),
+        done=progress.done,
+        meter=progress.meter,
         conversations=portal.live.mine(visit.person) if portal.live else (),
     )
 
@@ -59,7 +60,7 @@ def download(portal: ThePortal, visit: SignedIn) -> Response:
             }
             for _, one in sorted(portal.store.answers(visit.person).items())
         ],
-        "time": _time(portal.store.meter(visit.person)),
+        "time": _time(portal.store.progress(visit.person, visit.now).meter),
         "judgements": [dict(one) for one in portal.store.judgements(visit.person)],
         "conversations": [
             dict(one) for one in (portal.live.history(visit.person, visit.now) if portal.live else ())

@@ -35,15 +35,15 @@ def work(portal: ThePortal, request: Request, visit: SignedIn) -> Response:
     said = request.query_params.get("said", "")
     note = visit.language(said) if said in _SAID else None
     shown = portal.store.reserve(visit.person, visit.now)
-    done = portal.store.work(visit.person)
     if shown is None:
+        progress = portal.store.progress(visit.person, visit.now)
         return portal.page(
             "thanks.html",
             language=visit.language,
             visit=visit,
             here="work",
-            done=done.done,
-            meter=portal.store.meter(visit.person),
+            done=progress.done,
+            meter=progress.meter,
             note=note,
         )
     warning = content_warning(shown.item)
@@ -58,7 +58,7 @@ def work(portal: ThePortal, request: Request, visit: SignedIn) -> Response:
         )
     if shown.presented_at is None:
         portal.store.show(visit.person, shown.presentation, visit.now)
-    return _work_page(portal, visit, shown, shown.draft or {}, done=done.done, note=note)
+    return _work_page(portal, visit, shown, shown.draft or {}, note=note)
 
 
 @ROUTER.post("/portal/work/{presentation}/show")
@@ -117,14 +117,13 @@ def _work_page(
     shown: Shown,
     answer: Mapping[str, Any],
     *,
-    done: int | None = None,
     note: str | None = None,
     error: str | None = None,
     status: int = 200,
 ) -> Response:
     texts = {candidate["candidate"]: candidate["text"] for candidate in shown.item["candidates"]}
-    lately = portal.store.work(visit.person, visit.now - _LOOK_BACK)
-    worked = timedelta(seconds=lately.seconds)
+    progress = portal.store.progress(visit.person, visit.now - _LOOK_BACK)
+    worked = timedelta(seconds=progress.lately)
     return portal.page(
         "work.html",
         language=visit.language,
@@ -137,10 +136,10 @@ def _work_page(
         attributes=ATTRIBUTES,
         scores=SCORES,
         answer=answer,
-        done=portal.store.work(visit.person).done if done is None else done,
+        done=progress.done,
         note=note,
         error=error,
-        meter=portal.store.meter(visit.person),
+        meter=progress.meter,
         minutes=int(worked.total_seconds() // 60) if worked >= _LONG else None,
         status=status,
     )

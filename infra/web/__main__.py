@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
 
 import uvicorn
 
@@ -15,6 +16,9 @@ from infra.database import open_database
 from infra.settings import load_settings
 from infra.web.app import create_app
 from infra.web.portal import has_portal, make_portal
+
+_KEPT_OPEN: Final = 75
+"""Seconds that a connection stays open for the next page: longer than people usually think about an item."""
 
 
 def main() -> int:
@@ -39,6 +43,7 @@ def main() -> int:
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=_KEPT_OPEN,
             )
     except BoundsError as error:
         sys.stderr.write(error.diagnostics() + "\n")

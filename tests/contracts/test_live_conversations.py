@@ -12,9 +12,10 @@ from infra import consents, enrolment, erasure
 from infra.collected import known
 from infra.live_campaigns import close_campaign, open_campaign, opened, progress
 from infra.live_conversations import LEASE, Conversations
+from infra.pay import progress_of
 from infra.person_keys import PersonKeyDestroyedError
-from infra.portal_judgements import done_by
 from infra.portal_source import PortalSource
+from infra.settings import SiteSettings
 from infra.tables import ITEM_AUTHORS, ITEM_REPORTS, ITEMS, METADATA, PRESENTATIONS
 from tests.support import portal
 from tests.support.platform import NOW
@@ -213,7 +214,8 @@ class TestTalking:
         who = person(db)
         begun(store, who)
         rate(store, who, "t-1", 1, [1, 2, 3])
-        assert (done_by(db, who).done, done_by(db, who).seconds) == (1, 58.0 + 3.0)
+        spent = progress_of(db, SiteSettings(id="main"), who.annotator, rate=None, since=NOW)
+        assert (spent.done, spent.lately, spent.meter.seconds) == (1, 58.0 + 3.0, 58.0 + 3.0)
 
 
 class TestFaults:

@@ -7,7 +7,7 @@ import pytest
 
 from annotation.pay import Rate
 from infra import enrolment, erasure
-from infra.pay import meters
+from infra.pay import meters, progress_of
 from infra.portal_judgements import leave, show, submit
 from infra.settings import SiteSettings
 from tests.support import portal
@@ -39,7 +39,10 @@ def test_what_was_judged_and_what_was_skipped_counts_and_an_open_page_does_not(d
     spent = meters(db, SITE, rate=RATE)
     assert {name: meter.seconds for name, meter in spent.items()} == {who.annotator: 100.0 + 300.0 + 20.0}
     assert spent[who.annotator].amount == Decimal("2.10")  # 420 s of 18.00 an hour
-    assert meters(db, SITE, rate=RATE, annotator=other.annotator)[other.annotator].amount == Decimal("0.00")
+    nothing = progress_of(db, SITE, other.annotator, rate=RATE, since=NOW)
+    assert (nothing.done, nothing.lately, nothing.meter.amount) == (0, 0, Decimal("0.00"))
+    own = progress_of(db, SITE, who.annotator, rate=RATE, since=NOW + timedelta(seconds=3000))
+    assert (own.done, own.lately, own.meter) == (2, 4000.0, spent[who.annotator])
     enrolment.request_withdrawal(db, "main", who.annotator, via="portal", now=NOW)
     assert meters(db, SITE, rate=RATE)[who.annotator].amount == Decimal("2.10")  # until it is carried out
     erasure.erase_rows(db, "main", who.annotator)

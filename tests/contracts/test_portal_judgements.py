@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from governance.errors import InputError, RecordError
 from infra import consents, enrolment
+from infra.pay import progress_of
 from infra.portal_judgements import (
     Submitted,
-    done_by,
     given_judgements,
     held,
     leave,
@@ -18,6 +18,7 @@ from infra.portal_judgements import (
     show,
     submit,
 )
+from infra.settings import SiteSettings
 from infra.tables import (
     PORTAL_DRAFTS,
 )
@@ -44,7 +45,8 @@ class TestJudgements:
         assert portal.judge(db, keys, who, presentation, answer=other) is Submitted.ANSWERED_BEFORE
         [given] = given_judgements(db, keys, who)
         assert given["answer"] == {"choice": "first_better"}
-        assert (done_by(db, who).done, done_by(db, who, since=LATER + timedelta(1)).done) == (1, 0)
+        lately = progress_of(db, SiteSettings(id="main"), "a-0001", rate=None, since=LATER + timedelta(1))
+        assert (lately.done, lately.lately) == (1, 0)
 
     def test_a_form_sent_many_times_at_once_is_one_judgement(self, db, keys):
         portal.items(db, 1)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from annotation.assignment import OUTSIDE, Every, Limits, Plan, Role
 from annotation.gold import KnownAnswer
@@ -14,7 +15,7 @@ from infra.gold import add_gold, gold_items, gold_rows, remove_gold
 from infra.portal_judgements import leave, show, submit
 from infra.quota_assigner import QuotaAssigner
 from infra.settings import SiteSettings
-from infra.tables import METADATA
+from infra.tables import ANNOTATORS, METADATA
 from tests.support import portal
 from tests.support.platform import NOW
 
@@ -235,3 +236,27 @@ def test_many_at_once_exceed_nothing(db, tmp_path):
     by_group = Counter(CELLS[row["annotator"]] for row in reservations)
     assert (by_group["a"] <= 6, by_group["b"] <= 6, by_group["elsewhere"] <= 2) == (True, True, True)
     assert given == len(reservations) == 10
+
+
+def test_more_people_than_connections_wait_for_their_turn_without_one(db):
+    portal.items(db, 40)
+    people = [portal.person(db, f"a-{number:04}").annotator for number in range(30)]
+
+    def profile(annotator):
+        with db.read() as connection:  # a second connection beside the transaction's
+            who = connection.execute(
+                select(ANNOTATORS.c.annotator).where(ANNOTATORS.c.annotator == annotator)
+            )
+            return {"group": "a" if who.scalar_one() else None}
+
+    give = QuotaAssigner(
+        db,
+        SiteSettings(id="main", key="secret of the site"),
+        plan=plan(overlap=50),
+        profile=profile,
+        policy=lambda _: None,
+    )
+    given: list[str | None] = []
+    assert portal.together(lambda number: given.append(give.reserve(people[number], NOW)), 30) == []
+    assert len(set(given)) == 30
+    assert None not in given
