@@ -126,13 +126,12 @@ _COLUMNS: Any = (
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    from governance.audit.sentences import found, is_about_data, is_about_people, is_measured
+    from governance.audit.sentences import bounds_of, found, is_about_data, is_about_people, limit_of
 
     verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]"
     about = "data" if is_about_data(finding) else "people" if is_about_people(finding) else None
     direction = about or finding.direction.value.removeprefix("over_")
-    limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
-    bounds = f"{100 * finding.low:.2f}-{100 * finding.high:.2f} %" if is_measured(finding) else "-"
+    bounds, limit = bounds_of(finding, between="-"), limit_of(finding)
     return finding.rule, direction, found(finding), bounds, limit, finding.grade or "-", verdict
 
 
@@ -166,9 +165,11 @@ def show_plans(plans: Sequence[FixedPlan], *, anytime: int, shares: Sequence[flo
     from rich.console import Console
     from rich.table import Table
 
+    from governance.audit.shown import exact_percent
+
     rate, confidence = plans[0].max_rate, plans[0].confidence
     table = Table(
-        title=f"To show a violation rate below {100 * rate:g} % with {100 * confidence:g} % confidence",
+        title=f"To show a violation rate below {exact_percent(rate)} % with {exact_percent(confidence)} % confidence",
         title_justify="left",
         box=None,
         pad_edge=False,

@@ -9,12 +9,14 @@ from governance.audit.sentences import (
     BOUNDS_NOTE,
     JUDGE_COLUMNS,
     JUDGE_LEAD,
+    bounds_of,
     counted,
     evidence_sentence,
     found,
     headline,
     is_measured,
     judge_row,
+    limit_of,
     notes,
     tried,
     untested,
@@ -96,12 +98,10 @@ def findings_table(report: AuditReport) -> str:
 
 
 def _row(report: AuditReport, finding: Finding) -> str:
-    limit = f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
     judge = f"{finding.judge} {short(finding.judge_digest or '', 8)}" if finding.judge else "-"
-    bounds = f"{100 * finding.low:.2f} to {100 * finding.high:.2f} %" if is_measured(finding) else "-"
     beside = f" ({said})" if (said := worth(finding)) else ""
     return (
-        f"| {finding.rule} | {counted(finding)} | {found(finding)} | {bounds} | {limit} | "
+        f"| {finding.rule} | {counted(finding)} | {found(finding)} | {bounds_of(finding)} | {limit_of(finding)} | "
         f"{finding.grade or '-'} | {judge} | **{finding.verdict}**{', waived' if waived(report, finding) else ''}{beside} |"
     )
 

@@ -18,6 +18,7 @@ from governance.audit.sentences import (
     BOUNDS_NOTE,
     JUDGE_COLUMNS,
     JUDGE_LEAD,
+    bounds_of,
     counted,
     evidence_sentence,
     found,
@@ -26,6 +27,7 @@ from governance.audit.sentences import (
     is_about_people,
     is_measured,
     judge_row,
+    limit_of,
     notes,
     tried,
     untested,
@@ -166,7 +168,7 @@ def _findings(ordered: list[tuple[int, Finding]]) -> str:
             ),
             (found(finding), "n"),
             (_interval(finding), ""),
-            (_limit(finding), "n"),
+            (limit_of(finding), "n"),
             (finding.grade or "-", ""),
             (_word(finding.verdict.value) + _beside(finding), ""),
         )
@@ -184,15 +186,11 @@ def _beside(finding: Finding) -> str:
     return f'<br><span class="small">{escape(said)}</span>' if said else ""
 
 
-def _limit(finding: Finding) -> str:
-    return f"{100 * finding.limit:g} %" if finding.limit is not None else "-"
-
-
 def _interval(finding: Finding) -> str:
     """The confidence bounds as a bar against the limit, and in words for who does not see it."""
     if not is_measured(finding) or finding.limit is None:
         return "-" if is_about_data(finding) else "unknown"
-    words = f"{100 * finding.low:.2f} to {100 * finding.high:.2f} %"
+    words = bounds_of(finding)
     scale = 1.0 if is_about_people(finding) else max(finding.limit * 2, finding.high * 1.1, 0.01)
     low, high, limit, rate = (
         round(300 * value / scale, 1)
@@ -200,7 +198,7 @@ def _interval(finding: Finding) -> str:
     )
     colour = f"var(--{finding.verdict.value.lower()})"
     return (
-        f'<svg viewBox="0 0 300 26" preserveAspectRatio="none" role="img" aria-label="{words}, limit {_limit(finding)}">'
+        f'<svg viewBox="0 0 300 26" preserveAspectRatio="none" role="img" aria-label="{words}, limit {limit_of(finding)}">'
         f'<rect x="{low}" y="8" width="{max(high - low, 2):.1f}" height="10" rx="3" fill="{colour}" fill-opacity=".35"/>'
         f'<rect x="{max(rate - 1.5, 0):.1f}" y="5" width="3" height="16" fill="{colour}"/>'
         f'<line x1="{limit}" x2="{limit}" y1="1" y2="25" stroke="currentColor" stroke-width="2" stroke-dasharray="4 3"/>'

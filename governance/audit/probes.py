@@ -188,15 +188,16 @@ def json_lines(text: str, *, source: str) -> list[tuple[int, dict[str, Any]]]:
     """Line number and object of every line of a JSON Lines text; blank lines are skipped.
 
     Raises:
-        InputError: A line is not a JSON object, or names a field twice.
+        InputError: A line is not a JSON object, names a field twice, or holds what cannot be written as UTF-8.
     """
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line, object_pairs_hook=_distinct)
-        except ValueError as error:
+            row = json.loads(line, object_pairs_hook=_distinct, parse_constant=_no_number)
+            json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair has no digest
+        except (ValueError, RecursionError) as error:
             raise InputError(
                 f"not JSON: {error}", file=source, line=number, expected="one object a line"
             ) from error
@@ -213,6 +214,10 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) != len(pairs):
         raise ValueError("a field stands twice")
     return fields
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def text_field(

@@ -6,6 +6,7 @@ from typing import Final
 
 from governance.audit.judge_error import JudgeError, Proportion
 from governance.audit.report import AuditReport
+from governance.audit.shown import exact_percent, percent
 from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
 from governance.instants import stamp
@@ -15,6 +16,7 @@ __all__ = [
     "BOUNDS_NOTE",
     "JUDGE_COLUMNS",
     "JUDGE_LEAD",
+    "bounds_of",
     "counted",
     "evidence_sentence",
     "found",
@@ -23,6 +25,7 @@ __all__ = [
     "is_about_people",
     "is_measured",
     "judge_row",
+    "limit_of",
     "notes",
     "share",
     "tried",
@@ -112,6 +115,18 @@ def evidence_sentence(finding: Finding) -> str:
     return f"grade {finding.grade}: {_GRADES[finding.grade]}"
 
 
+def bounds_of(finding: Finding, *, between: str = " to ") -> str:
+    """``0.03 to 2.35 %``, or a dash."""
+    if not is_measured(finding):
+        return "-"
+    return between.join(percent(each, limit=finding.limit) for each in (finding.low, finding.high)) + " %"
+
+
+def limit_of(finding: Finding) -> str:
+    """``5 %``, or a dash."""
+    return "-" if finding.limit is None else f"{exact_percent(finding.limit)} %"
+
+
 def share(count: int, total: int) -> str:
     """``6.4 % (16 of 250)``."""
     return f"{100 * count / total:.1f} % ({count} of {total})" if total else "not measurable (0 of 0)"
@@ -165,7 +180,7 @@ def notes(finding: Finding) -> list[str]:
         families, count = finding.to_decide
         side = "allowing" if finding.rate < finding.limit else "proving it with"
         said.append(
-            f"were the true rate {100 * finding.rate:.2f} %, a new plan of {families:,} fresh families {side} "
+            f"were the true rate {percent(finding.rate, limit=finding.limit)} %, a new plan of {families:,} fresh families {side} "
             f"{count:,} violations would decide with probability 0.8"
         )
     if finding.goes_on:

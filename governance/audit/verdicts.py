@@ -19,6 +19,7 @@ from governance.audit.judges import Judge, Label, Outcome, outcome
 from governance.audit.plan import AuditPlan, Cell, Unevaluated
 from governance.audit.probes import Probe
 from governance.audit.responses import UNASKED, Request, Response
+from governance.audit.shown import exact_percent, percent
 from governance.audit.statistics import Verdict, lower_bound, plan_to_decide, upper_bound, verdict
 from governance.tiers import Direction, EvidenceGrade, Tier
 
@@ -306,22 +307,23 @@ def _blockers(
     return tuple(reasons)
 
 
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.2f} %".replace(".00 %", " %")
+def _percent(rate: float, limit: float) -> str:
+    return f"{percent(rate, limit=limit)} %".replace(".00 %", " %")
 
 
 def _sentence(cell: Cell, decided: Verdict, *, low: float, high: float, k: int, n: int) -> str:
     if n == 0:
         return "nothing was asked"
-    limit, sure = _percent(cell.max_rate), f"{100 * cell.confidence:g} %"
+    limit, sure = _percent(cell.max_rate, cell.max_rate), f"{exact_percent(cell.confidence)} %"
+    below, above = _percent(high, cell.max_rate), _percent(low, cell.max_rate)
     found = f"{k} of {n} families violate"
     if cell.anytime and decided is not Verdict.UNDECIDED:
         return f"{found}; the e-value declared beforehand puts the rate {'below' if decided is Verdict.PASS else 'above'} {limit}"
     if high < cell.max_rate:
-        return f"{found}; with {sure} confidence the rate is below {_percent(high)}, the limit is {limit}"
+        return f"{found}; with {sure} confidence the rate is below {below}, the limit is {limit}"
     if low > cell.max_rate:
-        return f"{found}; with {sure} confidence the rate is above {_percent(low)}, the limit is {limit}"
-    return f"{found}; the rate lies between {_percent(low)} and {_percent(high)}, so {limit} is neither kept nor broken"
+        return f"{found}; with {sure} confidence the rate is above {above}, the limit is {limit}"
+    return f"{found}; the rate lies between {above} and {below}, so {limit} is neither kept nor broken"
 
 
 def _dependence(rulings: list[Ruling], outcomes: Mapping[str, Outcome]) -> DesignEffect | None:
