@@ -409,7 +409,9 @@ def _on_duckdb(connection: duckdb.DuckDBPyConnection) -> tuple[Any, dict[On, Bat
     address = _address(connection)
     _CONNECTIONS[address] = connection
     source = context.data_sources.add_duckdb(name="bounds", connection_string=address)
-    present = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    present = {
+        name for (name,) in connection.execute("SELECT table_name FROM information_schema.tables").fetchall()
+    }
     return context, {
         table: source.add_table_asset(str(table), table_name=name).add_batch_definition_whole_table("all")
         for table, name in _TABLES.items()

@@ -25,15 +25,18 @@ __all__ = ["JUDGED", "ROWS", "load_batch", "load_files"]
 
 ROWS: Final = "bounds_rows"
 JUDGED: Final = "bounds_judgements"
+_FACTS: Final = "bounds_facts"
 
 _ITEM_FACTS: Final = """
     CASE WHEN j.item IS NOT NULL THEN i.item IS NOT NULL END AS item_known,
     j.item_digest = i.digest AS item_digest_equal,
     i.language AS language,
     CASE WHEN i.item IS NOT NULL AND j.shown IS NOT NULL THEN
+        -- Two answers, the rule, are compared one by one: functions over lists cost three times as much.
         len(j.shown) > 0
-        AND len(list_distinct(j.shown)) = len(j.shown)
-        AND list_has_all(i.ids, j.shown)
+        AND CASE WHEN len(j.shown) = 2 THEN coalesce(
+            j.shown[1] <> j.shown[2] AND list_contains(i.ids, j.shown[1]) AND list_contains(i.ids, j.shown[2]), false)
+        ELSE len(list_distinct(j.shown)) = len(j.shown) AND list_has_all(i.ids, j.shown) END
         AND (j.kind IS DISTINCT FROM 'pairwise' OR len(j.shown) = 2)
     END AS shown_known,
     CASE WHEN i.item IS NOT NULL AND j.shown IS NOT NULL AND j.preferred IS NOT NULL THEN
@@ -99,25 +102,39 @@ _LATER: Final = """
     SELECT nth FROM places WHERE place > 1
 )
 """
-# Gaps and islands: within a person's rows in order, a run is what has the same number of rows of other
-# positions before it.
+# People are numbers, and only rows of one moment are told apart by their ids: what a window sorts is its cost.
 _STREAKS: Final = """
-, ordered AS (
-    SELECT j.nth, j.site, j.annotator,
+, people AS (
+    SELECT site, annotator, row_number() OVER () AS person
+    FROM (SELECT DISTINCT site, annotator FROM raw_rows WHERE annotator IS NOT NULL)
+), told AS MATERIALIZED (
+    SELECT j.nth, p.person, j.submitted_at,
         CASE WHEN j.outcome = 'prefers' THEN
             CASE WHEN j.preferred = j.shown[1] THEN 0 WHEN j.preferred = j.shown[2] THEN 1 END
-        END AS position,
-        row_number() OVER (PARTITION BY j.site, j.annotator
-            ORDER BY j.submitted_at, j.judgement NULLS LAST, j.source_digest NULLS LAST, position NULLS LAST) AS place
-    FROM raw_rows j WHERE j.annotator IS NOT NULL AND j.submitted_at IS NOT NULL
-), islands AS (
-    SELECT nth, site, annotator, position,
-        place - row_number() OVER (PARTITION BY site, annotator, position ORDER BY place) AS island
-    FROM ordered
+        END AS position
+    FROM raw_rows j JOIN people p ON p.annotator = j.annotator AND p.site IS NOT DISTINCT FROM j.site
+    WHERE j.submitted_at IS NOT NULL
+), at_once AS (
+    SELECT person, submitted_at FROM told GROUP BY person, submitted_at HAVING count(*) > 1
+), ties AS (
+    SELECT t.nth, row_number() OVER (PARTITION BY t.person, t.submitted_at
+        ORDER BY j.judgement NULLS LAST, j.source_digest NULLS LAST, t.position NULLS LAST) AS tie
+    FROM told t
+    SEMI JOIN at_once o ON o.person = t.person AND o.submitted_at = t.submitted_at
+    JOIN raw_rows j ON j.nth = t.nth
+), steps AS (
+    SELECT t.nth, t.person, t.position, row_number() OVER given AS place,
+        t.position IS DISTINCT FROM lag(t.position) OVER given AS changes
+    FROM told t LEFT JOIN ties ON ties.nth = t.nth
+    WINDOW given AS (PARTITION BY t.person ORDER BY t.submitted_at, coalesce(ties.tie, 0))
+), runs AS MATERIALIZED (
+    SELECT nth, person, position, count(*) FILTER (changes) OVER (PARTITION BY person ORDER BY place) AS run
+    FROM steps
+), lengths AS (
+    SELECT person, run, count(*) AS length FROM runs GROUP BY person, run
 ), streaks AS (
-    SELECT nth, CASE WHEN position IS NOT NULL THEN
-        count(*) OVER (PARTITION BY site, annotator, position, island) END AS streak
-    FROM islands
+    SELECT r.nth, CASE WHEN r.position IS NOT NULL THEN l.length END AS streak
+    FROM runs r JOIN lengths l ON l.person = r.person AND l.run = r.run
 )
 """
 
@@ -128,7 +145,9 @@ def load_batch(
     around: Surroundings,
     columns: Collection[str],
 ) -> None:
-    """Create the tables ``bounds_rows`` and ``bounds_judgements`` (decodable rows with their facts).
+    """Create ``bounds_rows`` and ``bounds_judgements`` (decodable rows with their facts).
+
+    Only the facts are a table: what rows say is read where it lies.
 
     Args:
         connection: An open connection.
@@ -164,25 +183,26 @@ def _load(connection: duckdb.DuckDBPyConnection, around: Surroundings, columns: 
     connection.register("raw_profiles", as_table(around.profiles.select("annotator", "site").unique()))
     connection.register("raw_gold", as_table(around.gold))
     # One problem per row is all that the checks of every row look at.
-    connection.execute(f"CREATE TABLE {ROWS} AS SELECT judgement, source_ref, problem FROM raw_rows")
-    connection.execute(_statement(set(columns)))
+    connection.execute(f"CREATE VIEW {ROWS} AS SELECT judgement, source_ref, problem FROM raw_rows")
+    connection.execute(_facts(set(columns)))
+    said = [name for name in STAGED.names if name in {*columns, "judgement", "presented_at"}]
+    said += [name for name in sorted(columns) if _is_screen(name)]
+    connection.execute(f"""CREATE VIEW {JUDGED} AS
+        SELECT f.* EXCLUDE ({NTH}), {", ".join(f"j.{name}" for name in said)}
+        FROM raw_rows j JOIN {_FACTS} f ON f.{NTH} = j.{NTH}""")
 
 
-def _statement(columns: AbstractSet[str]) -> str:
-    record = ", ".join(
-        f"j.{name}" for name in STAGED.names if name in columns | {"judgement", "presented_at"}
-    )
-    screens = "".join(f", j.{name}" for name in sorted(columns) if _is_screen(name))
+def _facts(columns: AbstractSet[str]) -> str:
     streak, first = "streak" in columns, "first_given" in columns
     return f"""
-CREATE TABLE {JUDGED} AS
+CREATE TABLE {_FACTS} AS
 WITH items AS (
     SELECT item, digest, language, list_transform(candidates, lambda c: c.candidate) AS ids FROM raw_items
 ){_STREAKS if streak else ""}{_LATER if first else ""}
 SELECT {_ITEM_FACTS}{_ANSWER_FACTS}{_FIRST_GIVEN if first else ""}
     {"s.streak," if streak else ""}{"".join(_consents(columns))}{"".join(_gold(columns))}
     {_KNOWN if "annotator_known" in columns else ""}{_READING if "reading_rate" in columns else ""}
-    {record}{screens}
+    j.{NTH}
 FROM raw_rows j
 LEFT JOIN items i ON i.item = j.item
 LEFT JOIN raw_presentations p ON p.presentation = j.presentation
