@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -326,12 +325,7 @@ def difference(
 
 
 def _load(path: Path) -> Any:
+    from governance.audit.report_file import read_report
     from infra.subjects import read_text
 
-    try:
-        value = json.loads(read_text(path))
-    except ValueError as error:
-        raise InputError(f"not JSON: {error}", file=str(path)) from error
-    if not isinstance(value, dict):
-        raise InputError("not a report", file=str(path), expected="an object")
-    return value["reports"][0] if isinstance(value.get("reports"), list) and value["reports"] else value
+    return read_report(read_text(path), source=str(path))

@@ -10,6 +10,7 @@ from typing import Any
 
 from governance.audit.labels import parse_answers, responses_of
 from governance.audit.plan import AuditPlan, make_plan
+from governance.audit.report_file import read_report
 from governance.audit.responses import NO_PERSONA, Persona, Response
 from governance.errors import InputError
 from governance.policy.compose import compose
@@ -24,16 +25,10 @@ def report_in(folder: Path) -> Mapping[str, Any]:
     """The folder's ``report.json``.
 
     Raises:
-        InputError: It is not there, or is no report.
+        InputError: It is not there, is no report, or was changed since.
     """
     file = folder / "report.json"
-    try:
-        report = json.loads(read_text(file))
-    except ValueError as error:
-        raise InputError(f"not JSON: {error}", file=str(file)) from error
-    if not isinstance(report, dict) or report.get("format") != "bounds-audit-report/1":
-        raise InputError("not an audit report", file=str(file), expected="what `bounds audit --out` writes")
-    return report
+    return read_report(read_text(file), source=str(file))
 
 
 def answers_in(folder: Path) -> dict[tuple[str, str], Response]:

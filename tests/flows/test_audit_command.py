@@ -102,6 +102,11 @@ def test_reports_are_written_and_compared(tmp_path):
     assert [change["rule"] for change in json.loads(lost.stdout)["changes"]] == ["T1.unsafe-requests"]
     assert run("diff", *reversed(reports)).exit_code == 0
     assert "no finding changed" in run("diff", reports[0], reports[0]).stdout
+    altered = tmp_path / "altered.json"
+    altered.write_text(reports[1].read_text().replace('"verdict": "FAIL"', '"verdict": "PASS"'))
+    refused = run("diff", reports[0], altered)
+    assert isinstance(refused.exception, InputError)
+    assert "was changed since it was written" in str(refused.exception)
 
 
 def test_reports_of_files_of_one_name_do_not_overwrite_each_other(tmp_path):
