@@ -65,6 +65,9 @@ def test_collect_validate_and_release_killed_at_every_change_give_what_an_undist
     }
     assert batch["read"] == batch["accepted"] + batch["quarantined"] == given
 
+    refused = run_step(rough, "release", {"for_study": True})
+    assert refused["error"] == "RefusedError"
+    assert "alignment target" in refused["text"]
     for_study = {**TARGET, "for_study": True}
     tried, release = killed_everywhere(rough, "release", for_study, durable=RELEASING, stride=2)
     assert tried > 2
@@ -123,18 +126,6 @@ def test_steps_out_of_order_say_what_comes_first(way_stack, tmp_path):
         answer = run_step(home, step, parameters)
         assert answer["error"] == "InputError"
         assert hint in answer["text"]
-
-
-def test_a_release_without_an_alignment_target_is_refused(way_stack, tmp_path):
-    home = twin_home(way_stack.home, tmp_path / "home")
-    stage(home, "north", items=3)
-    run_step(home, "collect", {"site": "north"})
-    answer(home, "north")
-    run_step(home, "collect", {"site": "north"})
-    run_step(home, "validate", {"site": "north"})
-    refused = run_step(home, "release", {"for_study": True})
-    assert refused["error"] == "RefusedError"
-    assert "alignment target" in refused["text"]
 
 
 def test_presentations_are_written_before_anything_is_shown(way_stack, tmp_path):
