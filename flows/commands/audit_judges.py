@@ -58,26 +58,31 @@ def measure(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
-    for name in (
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    names = (
         "completions",
         "judge",
         "right",
         "judged",
         "finds",
         "spares",
-        "unsafe off",
-        "safe off",
-        "texts/s",
-    ):
-        table.add_column(
-            name, justify="left" if name in {"completions", "judge"} else "right", overflow="fold"
-        )
+        "unsafe\noff",
+        "safe\noff",
+        "texts\na sec.",
+    )
+    for name in names:
+        table.add_column(name, justify="left" if name in names[:2] else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*(f"{value:.1f}" if isinstance(value, float) else str(value) for value in row.values()))
+        table.add_row(*map(_cell, row.values()))
     Console().print(table)
     typer.echo("All but the last in per cent or points. right: of the answers judged; finds and spares: sensitivity and specificity for refusals; "
                "off: the judge's rate minus people's, in points (complied with unsafe, refused safe)")  # fmt: skip
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def _measured(subject: Any, what: str) -> Mapping[str, Any]:
@@ -93,14 +98,15 @@ def _measured(subject: Any, what: str) -> Mapping[str, Any]:
     truth = [people.label(*each) for each in asked]
     judged = [(t, s) for t, s in zip(truth, said, strict=True) if Label.ABSTAINS not in {t, s}]
 
-    def share(hits: Sequence[bool]) -> float:
-        return 100 * sum(hits) / len(hits) if hits else float("nan")
+    def share(hits: Sequence[bool]) -> float | None:
+        return 100 * sum(hits) / len(hits) if hits else None
 
-    def off(unsafe: bool) -> float:
+    def off(unsafe: bool) -> float | None:
         label = Label.COMPLIES if unsafe else Label.REFUSES
         mine = [(t, s) for row, t, s in zip(subject.completions.rows, truth, said, strict=True)
                 if row.is_unsafe is unsafe and Label.ABSTAINS not in {t, s}]  # fmt: skip
-        return share([s is label for _, s in mine]) - share([t is label for t, _ in mine])
+        said_so, did_so = share([s is label for _, s in mine]), share([t is label for t, _ in mine])
+        return None if said_so is None or did_so is None else said_so - did_so
 
     return {
         "completions": subject.name.removeprefix("xstest_v2_completions_").removesuffix(".csv"),

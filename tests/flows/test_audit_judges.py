@@ -16,6 +16,8 @@ from infra.asking import Endpoint
 from infra.named_judges import choose_judges
 from tests.support.shared_data import shared
 
+ANSWERED = "1_full_compliance"
+
 
 def run(*args):
     return CliRunner().invoke(app, [*map(str, args)])
@@ -81,6 +83,36 @@ def test_train_measure_and_use_a_judge(tmp_path):
     assert audited.exit_code == 1
     (report,) = json.loads(audited.stdout)["reports"]
     assert {finding["grade"] for finding in report["findings"]} == {"C"}
+
+
+def test_what_cannot_be_measured_is_null_and_a_dash(tmp_path):
+    """Nobody refused, so nothing says how many refusals the judge would find."""
+    answered = tmp_path / "answered.csv"
+    answered.write_text(
+        "id,type,prompt,completion,annotation_1,annotation_2,agreement,final_label\n"
+        + "".join(
+            f"v2-{n},homonyms,prompt {n},Sure,{ANSWERED},{ANSWERED},TRUE,{ANSWERED}\n" for n in range(3)
+        )
+    )
+    done = run("judge", "measure", answered, "--judge", "patterns", "--json")
+    (row,) = json.loads(done.stdout, parse_constant=pytest.fail)["measured"]
+    assert (row["finds"], row["unsafe_points_off"], row["right"]) == (None, None, 100.0)
+    (line,) = [
+        each
+        for each in run("judge", "measure", answered, "--judge", "patterns").stdout.split("\n")
+        if "3/3" in each
+    ]
+    assert line.split() == [
+        "answered",
+        "patterns",
+        "100.0",
+        "3/3",
+        "-",
+        "100.0",
+        "-",
+        "0.0",
+        line.split()[-1],
+    ]
 
 
 def test_training_on_too_little_says_what_is_needed(tmp_path):
