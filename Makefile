@@ -12,7 +12,7 @@ export UV_NO_PROGRESS := 1
 # Two processes, each with whole test files, in the order of the folders: most tests wait for servers.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-all bench lint docs fuzz lock system-packages clean
+.PHONY: help environments template setup ready demo test test-all bench lint docs fuzz lock system-packages clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -34,8 +34,12 @@ $(LS)/.stamp: infra/label-studio.lock | $(if $(filter .tools/bin/uv,$(UV)),.tool
 	$(UV) pip sync --quiet --python $(LS)/bin/python --require-hashes infra/label-studio.lock
 	@touch $@
 
-setup: $(VENV)/.stamp $(LS)/.stamp ## build .venv and Label Studio's own environment from the locks
+environments: $(VENV)/.stamp $(LS)/.stamp
+
+template: environments
 	@$(BIN)/python -m infra.stack template
+
+setup: template ## build .venv and Label Studio's own environment from the locks
 
 demo: setup ## the whole way once on real servers; DEMO="--keep --data FILE" adds options
 	$(BIN)/bounds demo $(DEMO)
@@ -48,16 +52,20 @@ system-packages:
 	  if [ -n "$$need" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$need >/dev/null; fi; \
 	fi
 
-lint: setup ## ruff, mypy --strict, import-linter
+lint: environments ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-test: setup system-packages lint ## everything CI runs
+# Label Studio's migrations take a minute of one core, packages a minute of the network: the code is checked meanwhile.
+ready: environments
+	@$(MAKE) --no-print-directory -j 3 template lint system-packages
+
+test: ready ## everything CI runs
 	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE) --hypothesis-profile=ci --durations=15 $(PYTEST)
 
-test-all: setup system-packages lint ## also the full matrices and the long faults
+test-all: ready ## also the full matrices and the long faults
 	$(BIN)/python -m pytest --durations=30 $(PYTEST)
 
 bench: setup ## every benchmark, printed side by side with its peers
