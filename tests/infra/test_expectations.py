@@ -7,12 +7,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+import sqlalchemy as sa
 
 from annotation.checks import Check, On
 from annotation.policy_checks import checks_for
 from annotation.quarantine import validate_batch
 from governance.errors import OutsideError
+from infra import expectations
 from infra.expectations import require_agreement, run, run_on_pandas, suites
 from tests.support.batches import REQUIREMENTS, Batch
 from tests.support.faults import FAULTS
@@ -113,3 +116,23 @@ def test_data_docs_ask_nothing_of_the_network_and_quote_no_row(tmp_path: Path) -
 def test_a_check_without_its_parameter_is_refused() -> None:
     with pytest.raises(Exception, match="tests nothing"):
         Check(rule="R.x", column="item", test="range", statement="x")  # type: ignore[arg-type]
+
+
+def test_a_statement_that_finds_no_room_gets_more_when_it_is_asked_again() -> None:
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET memory_limit = '20MB'; SET temp_directory = ''; SET threads = 1")
+    address = expectations._address(connection)
+    expectations._CONNECTIONS[address] = connection
+    try:
+        engine = expectations.DuckDBExecutionEngine(connection_string=address)
+        counted = sa.text("SELECT count(*) FROM (SELECT n FROM range(3_000_000) t(n) GROUP BY n)")
+        with pytest.raises(sa.exc.DBAPIError, match="Out of Memory"), engine.get_connection() as given:
+            given.execute(counted)
+        with engine.get_connection() as given:
+            given.rollback()
+            assert given.execute(counted).fetchall() == [(3_000_000,)]
+            given.close()
+        engine.engine.dispose()
+    finally:
+        expectations._CONNECTIONS.pop(address)
+        connection.close()
