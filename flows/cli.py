@@ -1,6 +1,6 @@
 """The ``bounds`` command: one root, one module per noun, loaded only when called.
 
-Exit codes: 0 passed, 1 a failed verdict, 2 usage or bad input, 3 a fault of the outside world.
+Exit codes: 0 passed, 1 a failed verdict, 2 usage or bad input, 3 a fault of the outside world or of the program.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any
+import traceback
+from typing import Annotated, Any
 
 import typer
 
+from flows.data_folder import require_data_folder
 from governance.errors import BoundsError
 
 __all__ = ["build", "main"]
@@ -65,7 +67,13 @@ def build(called: str | None = None) -> typer.Typer:
     )
 
     @app.callback()
-    def root() -> None:
+    def root(
+        *,
+        version: Annotated[
+            bool,
+            typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is."),
+        ] = False,
+    ) -> None:
         """Human feedback from documented people; models gated by a three-tiered policy."""
 
     for name, (module, attribute, line) in COMMANDS.items():
@@ -84,10 +92,24 @@ def _named_only() -> None:
     """Stands for a command that is listed but not called."""
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"bounds {version('bounds')}")
+        raise typer.Exit
+
+
 def main() -> None:
-    """Run the command line; every error of the platform ends in its sentence and its exit code."""
+    """Run the command line; every error of the platform ends in its sentence and its exit code.
+
+    What nobody foresaw is shown with its traceback and ends with 3: 1 says that something was judged and failed.
+    """
     try:
-        build(next((word for word in sys.argv[1:] if not word.startswith("-")), None))()
+        called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+        command = typer.main.get_command(build(called))
+        require_data_folder(command)
+        command()
     except BoundsError as error:
         sys.stderr.write(error.diagnostics() + "\n")
         sys.exit(error.exit_code)
@@ -97,6 +119,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - whatever it is, it is no verdict
+        traceback.print_exc()
+        sys.exit(3)
 
 
 if __name__ == "__main__":

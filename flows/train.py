@@ -66,7 +66,7 @@ def train(
     """Train example candidates.
 
     Args:
-        kinds: Which of them (bounded, unbounded, over-refuser, overfitted).
+        kinds: Which of them (bounded, unbounded, over-refuser, overfitted, one-manner).
         release: Digest of the release; the newest by default.
         seed: Seed of the training.
         home: Data folder.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,10 +80,11 @@ def approve(
 
 
 def _key(path: Path | None) -> Any:
+    from flows.commands.passphrase import passphrase
     from infra.person_key import load_person_key
 
-    phrase = os.environ.get("BOUNDS_PASSPHRASE") or typer.prompt("Passphrase", hide_input=True, err=True)
-    return load_person_key(Path(str(path)), phrase)
+    file = Path(str(path))
+    return load_person_key(file, passphrase(file))
 
 
 def _show(envelope: bytes) -> None:

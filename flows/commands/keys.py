@@ -21,7 +21,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of
 def create(
     name: Annotated[str, typer.Argument(help="Who will use it, such as chat-app.")],
     scope: Annotated[
-        list[str], typer.Option("--scope", "-s", help="policies:read or resolve; may be repeated.")
+        list[str],
+        typer.Option("--scope", "-s", help="policies:read, resolve or feedback:write; may be repeated."),
     ],
     home: Home = None,
     as_json: Json = False,

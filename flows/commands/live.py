@@ -51,7 +51,7 @@ def open_(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Open a campaign with two to four models of the settings ([live.NAME] with url, model, key).
+    """Open a campaign with two to four models of the settings (`live.NAME` with url, model, key).
 
     Each model is asked one harmless question first; if one does not answer, nothing is opened. The models, their
     addresses and their sampling are fixed with the campaign; keys stay in the settings.

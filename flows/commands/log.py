@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,6 +132,7 @@ def witness(
 
     The passphrase of the key is read from BOUNDS_PASSPHRASE, or asked for.
     """
+    from flows.commands.passphrase import passphrase
     from infra.bundle import verifier
     from infra.log_checkpoint import witness as watch
     from infra.person_key import load_person_key
@@ -143,9 +143,7 @@ def witness(
         checkpoint = document["checkpoint"].encode()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"not a proof: {error}", file=str(proof), expected="`bounds log prove`") from error
-    signing = load_person_key(
-        key, os.environ.get("BOUNDS_PASSPHRASE") or typer.prompt("Passphrase", hide_input=True)
-    )
+    signing = load_person_key(key, passphrase(key))
     data = watch(
         checkpoint,
         steps,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +23,11 @@ KeyFile = Annotated[
 
 
 @app.command()
-def show(*, home: Home = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def show(
+    *,
+    home: Home = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
     """The version in force: its digest, to be pinned by others; persons, roles, keys, validity; keys taken back."""
     from infra.database import open_database
     from infra.settings import load_settings
@@ -58,12 +61,11 @@ def key(
     path: Annotated[Path, typer.Argument(help="New file for the private key, under a passphrase.")],
 ) -> None:
     """Make a person's key; print the public half, which goes into a draft."""
+    from flows.commands.passphrase import passphrase
     from infra.person_key import create_person_key
 
-    phrase = os.environ.get("BOUNDS_PASSPHRASE") or typer.prompt(
-        "Passphrase", hide_input=True, confirmation_prompt=True, err=True
-    )
-    typer.echo(base64.b64encode(create_person_key(path, phrase).public_key).decode())
+    made = create_person_key(path, passphrase(path, is_new=True))
+    typer.echo(base64.b64encode(made.public_key).decode())
 
 
 @app.command()
@@ -153,7 +155,9 @@ def sign(
         except EnvelopeError:
             before = Envelope(payload_type=TRUST_TYPE, payload=data, signatures=())
         TrustVersion.parse(before.payload)
-    except (OSError, EnvelopeError) as error:
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=str(path), expected="a draft") from error
+    except EnvelopeError as error:
         raise InputError(f"not a draft: {error}", file=str(path), expected="`bounds trust draft`") from error
     mine = Envelope.parse(sign_payload(before.payload, TRUST_TYPE, [_load(key_file)]))
     signatures = dict(before.signatures) | dict(mine.signatures)
@@ -168,9 +172,15 @@ def apply(path: Annotated[Path, typer.Argument(help="A signed draft.")], *, home
     from infra.settings import load_settings
     from infra.trust import add_version
 
+    try:
+        draft = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror}", file=str(path), expected="a signed draft"
+        ) from error
     settings, now = load_settings(home), datetime.now(UTC)
     with open_database(settings, now=now) as db:
-        version = add_version(settings, db, path.read_bytes(), now)
+        version = add_version(settings, db, draft, now)
     typer.echo(f"version {version.serial} is in force: {version.digest}")
 
 
@@ -192,12 +202,12 @@ def revoke(
 def _load(path: Path) -> Any:
     from cryptography.hazmat.primitives import serialization
 
+    from flows.commands.passphrase import passphrase
     from infra.person_key import load_person_key
 
-    phrase = os.environ.get("BOUNDS_PASSPHRASE")
+    phrase: str | None = None
     try:  # the embedded keeper's own file has no passphrase
         serialization.load_pem_private_key(path.read_bytes(), password=None)
-        phrase = None
     except (OSError, ValueError, TypeError):
-        phrase = phrase or typer.prompt("Passphrase", hide_input=True, err=True)
+        phrase = passphrase(path)
     return load_person_key(path, phrase)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,6 +103,7 @@ def _asked(policy: EffectivePolicy, asked: dict[str, Any], now: datetime, days: 
 
 
 def _signed(made: Waiver, key: Path | None, *, yes: bool) -> bytes:
+    from flows.commands.passphrase import passphrase
     from governance.waiver import WAIVER_TYPE
     from infra.person_key import load_person_key
     from infra.trust import sign_payload
@@ -115,8 +115,8 @@ def _signed(made: Waiver, key: Path | None, *, yes: bool) -> bytes:
         typer.echo(line, err=True)
     if not yes and not typer.confirm("Waive this?", err=True):
         raise typer.Exit(1)
-    phrase = os.environ.get("BOUNDS_PASSPHRASE") or typer.prompt("Passphrase", hide_input=True, err=True)
-    return sign_payload(made.payload(), WAIVER_TYPE, [load_person_key(Path(str(key)), phrase)])
+    file = Path(str(key))
+    return sign_payload(made.payload(), WAIVER_TYPE, [load_person_key(file, passphrase(file))])
 
 
 def _plain(given: GivenWaiver) -> dict[str, Any]:

@@ -96,7 +96,10 @@ def _batch(row: Mapping[str, Any]) -> list[str]:
 
 def train(
     kinds: Annotated[
-        list[str] | None, typer.Argument(help="bounded, unbounded, over-refuser, overfitted.")
+        list[str] | None,
+        typer.Argument(
+            help="bounded, unbounded, over-refuser, overfitted, one-manner; the first two by default."
+        ),
     ] = None,
     release: Annotated[
         str | None, typer.Option(help="Digest (or its beginning); the newest by default.")

@@ -104,7 +104,7 @@ class ApiKeys:
         """
         left = [entry for entry in self.entries() if entry.name != name]
         if len(left) == len(self.entries()):
-            known = ", ".join(entry.name for entry in left) or "there is none"
+            known = ", ".join(entry.name for entry in left) or "none: nobody holds a key"
             raise InputError("no key of this name", field="name", value=name, expected=known)
         self._write(left)
 
