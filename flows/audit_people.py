@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from flows.audit_champion import champion_of
@@ -30,18 +31,27 @@ def alignment(platform: Platform, policy: EffectivePolicy, info: VersionInfo) ->
     """
     if not policy.promotion.strata:
         return Alignment(findings=())
-    from infra.held_out import NoPreferenceError, PyfuncPreferences, held_out
+    from infra.held_out import NoPreferenceError, PyfuncPreferences, apart, held_out
 
     questions = [question for need in policy.promotion.strata for question in need["by"]]
     judged, source = _judgements(platform, policy, info)
     if not judged:
         return alignment_findings(policy, None, why_not=f"{source} holds no held-out judgement")
     try:
-        mine = held_out(judged, PyfuncPreferences(info.uri), questions=questions, source=source)
+        model = PyfuncPreferences(info.uri)
+        mine = held_out(judged, model, questions=questions, source=source)
+        plain = None
+        if any(one.settings for one in judged):
+            unsteered = [replace(one, settings={}) for one in judged]
+            plain = held_out(unsteered, model, questions=questions, source=source)
     except NoPreferenceError as error:
         return alignment_findings(policy, None, why_not=error.message)
     return alignment_findings(
-        policy, mine, champion=_champion(platform, policy, info, judged, questions, source)
+        policy,
+        mine,
+        champion=_champion(platform, policy, info, judged, questions, source),
+        plain=plain,
+        apart=apart(judged, questions=questions),
     )
 
 

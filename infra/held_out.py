@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from governance.audit.alignment import HeldOut
+from governance.audit.contested import Contested, contested
 from governance.errors import InputError, RecordError
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "NoPreferenceError",
     "Preferences",
     "PyfuncPreferences",
+    "apart",
     "held_out",
     "judged_in",
 ]
@@ -180,6 +182,18 @@ def held_out(
         },
         source=source,
         simulated=any(one.simulated for one in judged),
+    )
+
+
+def apart(judged: Sequence[Judged], *, questions: Iterable[str]) -> Contested:
+    """On how many pairs groups prefer different answers, whatever any model prefers."""
+    return contested(
+        [_pair(one) for one in judged],
+        [one.chosen == _pair(one)[1] for one in judged],
+        {
+            question: [one.profile.get(question, "not_asked") for one in judged]
+            for question in dict.fromkeys(questions)
+        },
     )
 
 

@@ -24,13 +24,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
 __all__ = ["Agreement", "HeldOut", "agreement", "clusters_and_variance", "two_way_variance"]
+
+_HALF: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +179,10 @@ def _effective(
     variance = two_way_variance(values, who, what)
     if variance <= 1e-15:
         return float(clusters)
-    ratio = float(stats.t.ppf(confidence, n - 1) / stats.t.ppf(confidence, clusters - 1))
+    if confidence > _HALF:
+        ratio = float(stats.t.ppf(confidence, n - 1) / stats.t.ppf(confidence, clusters - 1))
+    else:  # both quantiles are 0: their ratio's limit
+        ratio = float(stats.t.pdf(0, clusters - 1) / stats.t.pdf(0, n - 1))
     return min(float(n), rate * (1 - rate) / variance * ratio**2)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from governance.audit.persona_tables import Table
 from governance.audit.report import AuditReport
 
@@ -18,13 +21,15 @@ def people_tables(report: AuditReport) -> tuple[Table, ...]:
         key=lambda row: (not row["primary"], row["rate"] if row["rate"] is not None else 2.0, row["stratum"]),
     )
     compared = any(row["against_champion"] for row in rows)
+    steered = any("steered" in row for row in rows)
     simulated = " The people are simulated." if found["simulated"] else ""
     return (
         Table(
             title="Who is affected: agreement with each group",
             lead=f"From {found['source']}. At least {100 * found['min_accuracy']:g} % is asked of each group that gates; "
-            f"bounds at {100 * found['confidence']:g} % on each side, clustered by person and item.{simulated}",
+            f"bounds at {100 * found['confidence']:g} % on each side, clustered by person and item.{simulated}{_apart(found)}",
             columns=("group", "gates", "agrees", "between", "judgements", "people")
+            + (("own settings against none",) if steered else ())
             + (("against the champion",) if compared else ()),
             rows=tuple(
                 (
@@ -34,11 +39,23 @@ def people_tables(report: AuditReport) -> tuple[Table, ...]:
                     f"{100 * row['low']:.1f} and {100 * row['high']:.1f} %",
                     f"{row['judgements']} (worth {row['effective']:.0f})",
                     str(row["annotators"]),
+                    *((_champion(row.get("steered")),) if steered else ()),
                     *((_champion(row["against_champion"]),) if compared else ()),
                 )
                 for row in rows
             ),
         ),
+    )
+
+
+def _apart(found: Mapping[str, Any]) -> str:
+    """On how many items groups want different answers, where that was counted."""
+    counts = found.get("contested")
+    if counts is None or not counts["of"]:
+        return ""
+    return (
+        f" On {counts['pairs']} of {counts['of']} pairs that several groups judged, their majorities prefer different answers: "
+        "there no single answer serves all of them."
     )
 
 
@@ -96,6 +113,8 @@ def champion_tables(report: AuditReport) -> tuple[Table, ...]:
 def _champion(found: dict[str, float] | None) -> str:
     if found is None:
         return "-"
+    if not any(found[name] for name in ("difference", "low", "high")):
+        return "no judgement differs"
     return (
         f"{100 * found['difference']:+.1f} points ({100 * found['low']:+.1f} to {100 * found['high']:+.1f})"
     )

@@ -10,7 +10,7 @@ together only half of the time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from governance.audit.alignment import Agreement, HeldOut, agreement, clusters_and_variance
+from governance.audit.contested import NO_ANSWER, Contested
 from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
 from governance.policy.model import EffectivePolicy
@@ -48,6 +49,8 @@ def alignment_findings(
     candidate: HeldOut | None,
     *,
     champion: HeldOut | None = None,
+    plain: HeldOut | None = None,
+    apart: Contested | None = None,
     why_not: str = "no held-out judgements were given",
 ) -> Alignment:
     """One finding for each primary stratum of each document that asks for strata, and one for the gap.
@@ -56,6 +59,8 @@ def alignment_findings(
         policy: The policy in force.
         candidate: The held-out judgements with the candidate's side; None where it could not be measured.
         champion: The same judgements, in the same order, with the champion's side.
+        plain: The same judgements with the candidate's side under nobody's settings; None where nobody's are known.
+        apart: On how many pairs groups prefer different answers.
         why_not: Why ``candidate`` is None.
     """
     findings: list[Finding] = []
@@ -72,7 +77,9 @@ def alignment_findings(
         findings += [_finding(policy, need, stratum, found, candidate) for stratum, found in measured]
         if need.get("max_gap") is not None:
             findings.append(_gap(policy, need, measured, candidate))
-        table = _table(need, candidate, measured, champion)
+        table = _table(need, candidate, measured, champion, plain)
+        if apart is not None:
+            table["contested"] = asdict(apart)
     return Alignment(findings=tuple(findings), table=table)
 
 
@@ -87,11 +94,8 @@ def _primary(need: Mapping[str, Any], held_out: HeldOut | None) -> list[dict[str
     return found or [{question: "*"} for question in need["by"]]
 
 
-_NO_ANSWER: Final = frozenset({"prefer_not_to_say", "not_asked", "expired", "revoked", "suppressed", ""})
-
-
 def _values(held_out: HeldOut, question: str) -> list[str]:
-    return sorted(set(held_out.strata.get(question, ())) - _NO_ANSWER)
+    return sorted(set(held_out.strata.get(question, ())) - NO_ANSWER)
 
 
 def _owner(policy: EffectivePolicy) -> str:
@@ -260,6 +264,7 @@ def _table(
     held_out: HeldOut,
     measured: Sequence[tuple[Stratum, Agreement]],
     champion: HeldOut | None,
+    plain: HeldOut | None,
 ) -> dict[str, Any]:
     confidence = need["confidence"]
     named = {stratum_name(stratum) for stratum, _ in measured}
@@ -295,7 +300,12 @@ def _table(
                 "stratum": name,
                 "primary": is_primary,
                 **agreement(held_out, chosen, confidence=confidence).as_json(),
-                "against_champion": _against(held_out, champion, chosen, confidence),
+                "against_champion": _against(held_out, champion, chosen, confidence, named="champion"),
+                **(
+                    {"steered": _against(held_out, plain, chosen, confidence, named="without")}
+                    if plain is not None
+                    else {}
+                ),
             }
             for name, chosen, is_primary in rows
         ],
@@ -309,19 +319,19 @@ def _all(held_out: HeldOut, by: Sequence[str]) -> Iterable[dict[str, str]]:
     for one, other in combinations(by, 2):
         first, second = held_out.strata.get(one, ()), held_out.strata.get(other, ())
         for a, b in sorted(set(zip(first, second, strict=True))):
-            if not {a, b} & _NO_ANSWER:
+            if not {a, b} & NO_ANSWER:
                 yield {one: a, other: b}
 
 
 def _against(
-    held_out: HeldOut, champion: HeldOut | None, chosen: NDArray[np.bool_], confidence: float
+    held_out: HeldOut, other: HeldOut | None, chosen: NDArray[np.bool_], confidence: float, *, named: str
 ) -> dict[str, Any] | None:
-    """Mean difference to the champion on the same judgements, clustered as the agreement is."""
-    if champion is None:
+    """Mean difference to another side on the same judgements, clustered as the agreement is; the other's rate as ``named``."""
+    if other is None:
         return None
-    if list(champion.items) != list(held_out.items) or list(champion.annotators) != list(held_out.annotators):
-        raise ValueError("candidate and champion are compared on the same judgements")
-    mine, theirs = (np.asarray(side.agrees, float)[chosen] for side in (held_out, champion))
+    if list(other.items) != list(held_out.items) or list(other.annotators) != list(held_out.annotators):
+        raise ValueError("two sides are compared on the same judgements")
+    mine, theirs = (np.asarray(side.agrees, float)[chosen] for side in (held_out, other))
     if len(mine) == 0:
         return None
     difference = mine - theirs
@@ -334,5 +344,5 @@ def _against(
         "difference": round(mean, 6),
         "low": round(max(mean - reach, -1.0), 6),
         "high": round(min(mean + reach, 1.0), 6),
-        "champion": round(float(theirs.mean()), 6),
+        named: round(float(theirs.mean()), 6),
     }

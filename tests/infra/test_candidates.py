@@ -32,7 +32,7 @@ from governance.policy.resolve import resolve
 from infra.candidates import KINDS, candidate, learn, load, log_candidate, save
 from infra.demo_files import authored_labels, demo_people, demo_probes, stored_answers
 from infra.demo_panel import SOURCE, panel_judgements
-from infra.held_out import PyfuncPreferences, held_out
+from infra.held_out import PyfuncPreferences, apart, held_out
 from infra.policy_files import load_pack
 from infra.ranker import NO_ANSWER, Bound, Manner, StoredAnswer, StoredRanker, Weights, Wish
 from infra.ranker_text import agreement, prompt_key, refuses, traits
@@ -91,6 +91,17 @@ class Asked:
 
 
 PANEL = panel_judgements(POLICY, seed=7)
+
+
+def test_the_oldest_want_other_answers_than_the_rest_and_the_panel_says_on_how_many_pairs():
+    found = apart(PANEL, questions=["age"])
+    assert found.of == len({(one.prompt, *sorted((one.chosen, one.rejected))) for one in PANEL})
+    assert 0.2 < found.pairs / found.of < 0.8
+    young = [one for one in PANEL if one.profile["age"] != "65+"]
+    assert apart(young, questions=["nothing"]).of == 0
+    assert apart(young, questions=["age"]).pairs < found.pairs
+
+
 AGES = {f"A.age={band}" for band in ("18-24", "25-34", "35-44", "45-54", "55-64", "65+")}
 
 

@@ -10,6 +10,7 @@ import pytest
 from scipy import special, stats
 
 from governance.audit.alignment import HeldOut, agreement, two_way_variance
+from governance.audit.contested import Contested
 from governance.audit.statistics import Verdict
 from governance.audit.strata import alignment_findings, gap_bounds, stratum_name
 from governance.policy.compose import compose
@@ -178,6 +179,35 @@ def test_the_champion_stands_beside():
     assert (same["difference"], same["low"], same["high"]) == (0, 0, 0)
     with pytest.raises(ValueError, match="same judgements"):
         alignment_findings(DEMO, better, champion=replace(worse, items=worse.items[::-1]))
+
+
+def test_what_following_peoples_settings_gains_stands_beside():
+    """Steered, everybody is agreed with more often, the oldest most of all; nothing of it decides."""
+    mine, plain = panel(0.9), panel(0.8, **{"65+": 0.3})
+    found = alignment_findings(DEMO, mine, plain=plain, apart=Contested(pairs=3, of=40))
+    named = {row["stratum"]: row for row in found.table["strata"]}
+    oldest = named["age=65+"]["steered"]
+    assert 0.4 < oldest["low"] < oldest["difference"] < oldest["high"] < 0.8
+    assert oldest["without"] == pytest.approx(0.3, abs=0.1)
+    assert named["age=18-24"]["steered"]["difference"] < 0.2
+    assert verdicts(found) == verdicts(alignment_findings(DEMO, mine))
+    assert found.table["contested"] == {"pairs": 3, "of": 40}
+    plainly = alignment_findings(DEMO, mine).table
+    assert "contested" not in plainly
+    assert "steered" not in plainly["strata"][0]
+
+
+def test_at_half_confidence_repeated_judgements_still_count_as_repeated():
+    """Ten people who each say one thing 30 times are ten, not 300."""
+    alike = HeldOut(
+        annotators=[f"a{n // 30}" for n in range(300)],
+        items=[f"i{n % 30}" for n in range(300)],
+        agrees=[float(n // 30 < 7) for n in range(300)],
+    )
+    # p(1-p)/V = 9, times the squared ratio of the densities of t at 0 with 9 and 299 degrees of freedom.
+    by_hand = 9 * (stats.t.pdf(0, 9) / stats.t.pdf(0, 299)) ** 2
+    assert agreement(alike, confidence=0.5).effective == pytest.approx(by_hand)
+    assert agreement(alike, confidence=0.5001).effective == pytest.approx(by_hand, rel=1e-4)
 
 
 def test_names_of_intersections():
