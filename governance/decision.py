@@ -69,6 +69,12 @@ class Decision:
     expires: datetime
     waivers: tuple[Waived, ...] = ()
 
+    @staticmethod
+    def about(finding: Mapping[str, Any]) -> str:
+        """What a finding counts, in a word: only a rule of conduct has violations or over-refusals."""
+        named = {"A.": "agreement", "D.": "data"}.get(str(finding["rule"])[:2])
+        return named or str(finding["direction"]).replace("_", "-")
+
     def waived(self, finding: Mapping[str, Any]) -> Waived | None:
         """What covers a finding; nothing covers another than one of Tier Two."""
         return covering(self.waivers, rule=finding["rule"], tier=finding["tier"])

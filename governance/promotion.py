@@ -149,7 +149,7 @@ def _verdict(decision: Decision, *, accept_demonstration: bool) -> Iterable[str]
         yield f"the verdict is {decision.verdict}"
     for finding in decision.findings:
         if finding["verdict"] != Verdict.PASS and decision.waived(finding) is None:
-            yield f"{finding['rule']} ({finding['direction']}): {finding['verdict']}: {'; '.join(finding['reasons'])}"
+            yield f"{finding['rule']} ({decision.about(finding)}): {finding['verdict']}: {'; '.join(finding['reasons'])}"
     if decision.demonstration and not accept_demonstration:
         yield "the decision rests on a demonstration policy with simulated evidence"
 

@@ -193,9 +193,9 @@ def _data(about: Dossier) -> list[str]:
 
 
 def _findings(said: Decision) -> list[str]:
-    head = ["| rule | direction | what was found | evidence | verdict |", "|---|---|---|---|---|"]
+    head = ["| rule | what it counts | what was found | evidence | verdict |", "|---|---|---|---|---|"]
     return head + [
-        f"| {f['rule']} | {f['direction'].replace('_', ' ')} | {_found(f)} | {f['grade'] or 'the data'} | "
+        f"| {f['rule']} | {said.about(f)} | {_found(f)} | {f['grade'] or 'the data'} | "
         f"{f['verdict']}{_waived(said, f)} |"
         for f in said.findings
     ]

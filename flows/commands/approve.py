@@ -89,6 +89,7 @@ def _key(path: Path | None) -> Any:
 
 def _show(envelope: bytes) -> None:
     """What is about to be signed, from the very bytes."""
+    from governance.decision import Decision
     from governance.log.record import inspect_decision
 
     said = inspect_decision(envelope)
@@ -103,7 +104,7 @@ def _show(envelope: bytes) -> None:
             for each in said.get("waivers", ())
         ),
         *(
-            f"  {f['rule']} ({f['direction']}): {f['verdict']}: {'; '.join(f['reasons'])}"
+            f"  {f['rule']} ({Decision.about(f)}): {f['verdict']}: {'; '.join(f['reasons'])}"
             for f in said["findings"]
         ),
     ]

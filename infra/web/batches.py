@@ -17,7 +17,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
-from sqlalchemy import create_engine, make_url, select
+from sqlalchemy import Select, create_engine, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from starlette.exceptions import HTTPException
@@ -26,7 +26,7 @@ from governance.errors import OutsideError
 from infra.ledger import Batch
 from infra.objects import open_store
 from infra.settings import Settings
-from infra.tables import BATCHES
+from infra.tables import BATCHES, ERASED_BATCHES
 from infra.web.pages import Pages
 
 __all__ = ["PATH", "router"]
@@ -76,7 +76,10 @@ def router(settings: Settings, pages: Pages) -> APIRouter:
         for batch in _batches(settings):
             by_site.setdefault(batch.site or "several sites", []).append(batch)
         return pages.page(
-            "batches.html", here=PATH, sites={site: _trend(rows) for site, rows in sorted(by_site.items())}
+            "batches.html",
+            here=PATH,
+            sites={site: _trend(rows) for site, rows in sorted(by_site.items())},
+            erased=_erased(settings),
         )
 
     @routes.get(PATH + "/{name}", response_class=HTMLResponse, include_in_schema=False)
@@ -89,6 +92,12 @@ def router(settings: Settings, pages: Pages) -> APIRouter:
             checks = json.loads(read("checks.json"))
             examples = _examples(read("quarantine.parquet"))
         except (KeyError, OutsideError):
+            erased = _erased(settings)
+            if found.digest in erased:
+                instead = ", and replaced by one without them" if erased[found.digest] else ""
+                raise HTTPException(
+                    410, f"Somebody in this batch withdrew: it was erased{instead}."
+                ) from None
             raise HTTPException(404, "The files of this batch are not held any more.") from None
         rules = _rules(checks, examples)
         return pages.page(
@@ -108,14 +117,25 @@ def router(settings: Settings, pages: Pages) -> APIRouter:
 
 def _batches(settings: Settings) -> list[Batch]:
     """Every batch, oldest first; none where there is no database yet."""
+    return [
+        Batch(**row)
+        for row in _rows(settings, select(BATCHES).order_by(BATCHES.c.created_at, BATCHES.c.digest))
+    ]
+
+
+def _erased(settings: Settings) -> dict[str, str | None]:
+    """Batches that a withdrawal erased → the one that took its place, if anything was left."""
+    return {row["batch"]: row["successor"] for row in _rows(settings, select(ERASED_BATCHES))}
+
+
+def _rows(settings: Settings, query: Select[Any]) -> list[Mapping[str, Any]]:
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":
         url = url.set(database=f"file:{url.database}", query={"mode": "ro", "uri": "true"})
     engine = create_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            query = select(BATCHES).order_by(BATCHES.c.created_at, BATCHES.c.digest)
-            return [Batch(**row) for row in connection.execute(query).mappings()]
+            return [dict(row) for row in connection.execute(query).mappings()]
     except SQLAlchemyError:
         return []
     finally:

@@ -34,6 +34,7 @@ from infra.waivers import waivers_of
 from infra.web.evidence import beside_champions, mlflow_address
 from infra.web.pages import Pages
 from infra.web.reports import Reports
+from infra.withdrawals import flagged_releases
 
 __all__ = ["PATH", "router"]
 
@@ -152,6 +153,8 @@ def _view(db: Database, row: ledger.Decision, trust: Trust, now: datetime) -> di
         "waivers": waivers_of(db, trust, now, decision),
         "beside": beside_champions(db, decision, trust),
         "decision": decision,
+        "findings": sorted(decision.findings, key=lambda finding: finding["verdict"] == "PASS"),
+        "withdrawn": len(flagged_releases(db).get(decision.release or "", ())),
         "digest": row.digest,
         "auditors": sorted(auditors),
         "approvals": approvals,
