@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ _KEEP_EVERY: Final = 0.05
 _KEEP_MANY: Final = 16
 _FIRST_WAIT: Final = 0.25
 _LEAST_RETRIES: Final = 50
+_LARGEST_WHOLE: Final = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,24 @@ class Endpoint:
             raise InputError("not an address", field="endpoint", value=self.url, expected="http(s)://…/v1")
         if min(self.in_flight, self.attempts, self.give_up) < 1:
             raise InputError("at least one request in flight and one attempt are needed", field="endpoint")
+        for name in ("temperature", "top_p", "timeout", "retry_share", "patience", "price_in", "price_out"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(
+                    "not a number that can be used",
+                    field=name,
+                    value=getattr(self, name),
+                    expected="0 or more",
+                )
+        if self.per_second is not None and not 0 < self.per_second < math.inf:
+            raise InputError(
+                "no rate", field="per_second", value=self.per_second, expected="above 0, or none"
+            )
+        for name in ("seed", "max_tokens"):
+            if abs(getattr(self, name)) > _LARGEST_WHOLE:
+                raise InputError(
+                    "a number that JSON cannot carry exactly", field=name, value=getattr(self, name),
+                    expected=f"at most {_LARGEST_WHOLE}",
+                )  # fmt: skip
 
     @property
     def sampling(self) -> dict[str, Any]:

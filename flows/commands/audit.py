@@ -49,6 +49,7 @@ app = typer.Typer(
 Contexts = Annotated[
     list[str] | None, typer.Option(help="Circumstance that is vouched for, ATTRIBUTE=VALUE; repeatable.")
 ]
+Seed = Annotated[int, typer.Option(min=-(2**53) + 1, max=2**53 - 1, help="Order in which requests are put.")]
 Against = Annotated[
     list[Path] | None,
     typer.Option(help="Release (folder) or file of prompts; probes it holds are left out. Repeatable."),
@@ -130,7 +131,7 @@ def audit(
     judge_key_file: Annotated[
         Path | None, typer.Option(help="File that holds the key of a judging model's endpoint.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Order in which requests are put.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Audit a model version, an endpoint, or stored completions. Exit 0: passed; 1: not passed; 2: bad input."""
@@ -235,7 +236,7 @@ def plan(
     attack: Annotated[int, typer.Option(min=0, help="Families of each rule that are also pressed.")] = 0,
     bounds: Annotated[bool, typer.Option(help="Try the bounds of the profiles' wishes.")] = True,
     against: Against = None,
-    seed: Annotated[int, typer.Option(help="Order in which requests are put.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """What an audit would ask, for which rules, judged how (--policy); or how many families a limit needs (--max-rate)."""

@@ -16,6 +16,7 @@ from governance.audit.personas import ResolvedPersona, bounds_requests, resolve_
 from governance.audit.plan import AuditPlan, Cell, make_plan
 from governance.audit.responses import NO_PERSONA
 from governance.errors import InputError
+from governance.policy.circumstances import check_circumstances
 from governance.policy.compose import compose
 from governance.policy.document import TierThreeDocument
 from governance.policy.model import EffectivePolicy
@@ -63,6 +64,7 @@ def plan_of(wanted: Wanted) -> AuditPlan:
         raise InputError("a plan needs a policy", field="--policy", expected="a pack, file or folder")
     policy = compose(load_all(wanted.policies), at=datetime.now(UTC))
     context = _context(wanted.context)
+    check_circumstances(policy, context)
     probes = demo_probes() if str(wanted.probes) == "demo" else read_probes(wanted.probes)
     for release in wanted.against:
         hits = contaminated(probes.probes, read_prompts(release))

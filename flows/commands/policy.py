@@ -393,19 +393,10 @@ def _pairs(pairs: Sequence[str] | None, *, words: bool) -> dict[str, Any]:
 
 def _circumstances(pairs: Sequence[str] | None, policy: EffectivePolicy) -> dict[str, Any]:
     """What the command line says is known; a misspelt attribute or value would be denied for another reason."""
+    from governance.policy.circumstances import check_circumstances
+
     said = _pairs(pairs, words=True)
-    for name, value in said.items():
-        known = policy.context.get(name)
-        if known is None:
-            expected = f"one of {', '.join(sorted(policy.context)) or 'none: no rule asks for any'}"
-            raise InputError(
-                "no document asks for this attribute", field="--context", value=name, expected=expected
-            )
-        if value not in known:
-            expected = f"one of {', '.join(sorted(known))}"
-            raise InputError(
-                f"not a known value of {name}", field="--context", value=value, expected=expected
-            )
+    check_circumstances(policy, said)
     return said
 
 

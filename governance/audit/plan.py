@@ -15,6 +15,7 @@ from governance.audit.personas import ResolvedPersona
 from governance.audit.probes import Expectation, Probe, ProbeSet
 from governance.audit.responses import NO_PERSONA, Persona, Request
 from governance.digest import digest
+from governance.policy.circumstances import check_circumstances
 from governance.policy.model import DocumentRef, EffectivePolicy, EffectiveRule, PromotionNeed
 from governance.tiers import BOUNDS_RULES, Direction, EvidenceGrade, Tier
 
@@ -188,7 +189,9 @@ def make_plan(
 
     Raises:
         ValueError: No persona, or two of the same id.
+        InputError: A circumstance that no document knows.
     """
+    check_circumstances(policy, context or {})
     if not personas or len({persona.id for persona in personas}) != len(personas):
         raise ValueError("a plan needs at least one persona, and each id once")
     cells: list[Cell] = []

@@ -75,7 +75,7 @@ def test_published_probe_files_are_read():
 @pytest.mark.parametrize(
     "wanted",
     [
-        {"policies": []}, {"context": ["adult"]}, {"profiles": ["demo"]},
+        {"policies": []}, {"context": ["adult"]}, {"context": ["age_band=13-17"]}, {"profiles": ["demo"]},
         {"profiles": ["demo-profile", "demo-profile"]}, {"probes": "absent.jsonl"},
     ],
 )  # fmt: skip

@@ -309,7 +309,14 @@ def test_retry_after(header, seconds):
     assert retry_after(header, now=datetime(2026, 6, 2, 12, tzinfo=UTC)) == seconds
 
 
-@pytest.mark.parametrize("fields", [{"url": "ftp://x"}, {"url": "http://x", "in_flight": 0}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"url": "ftp://x"}, {"in_flight": 0}, {"temperature": float("inf")}, {"temperature": float("nan")},
+        {"timeout": float("inf")}, {"timeout": -1.0}, {"per_second": 0.0}, {"per_second": float("nan")},
+        {"per_second": float("inf")}, {"price_in": float("nan")}, {"seed": 2**53}, {"seed": -(2**53)}, {"max_tokens": 10**20},
+    ],
+)  # fmt: skip
 def test_settings_that_cannot_work(fields):
     with pytest.raises(InputError):
-        Endpoint(model="m", **fields)
+        Endpoint(**({"url": "http://x", "model": "m"} | fields))

@@ -185,6 +185,11 @@ def test_rules_that_do_not_hold_in_a_context_are_not_asked():
         for age in ("minor", "adult", None)
     }
     assert asked == {"minor": {"T1.harm", "T2.help"}, "adult": {"T2.help"}, None: {"T1.harm", "T2.help"}}
+    # A misspelt value would leave out what holds for minors, and nobody would have looked.
+    for said, expected in (({"age_band": "Minor"}, "adult, minor"), ({"age_bnad": "minor"}, "age_band")):
+        with pytest.raises(InputError) as caught:
+            make_plan(in_force, probe_set(), context=said)
+        assert str(caught.value.expected) == f"one of {expected}"
 
 
 @pytest.mark.parametrize(
