@@ -58,10 +58,12 @@ def report_files(
 def _kept(plan: AuditPlan, responses: Iterable[Response]) -> dict[str, bytes]:
     """What was asked and what came, in the formats that ``bounds audit --completions --probes`` reads."""
     probes = [probe.as_json() for probe in plan.probe_set.probes]
+    planned = {request.key for request in plan.requests}
     answers = [
         {"probe": each.probe, "persona": each.persona, "response": each.text, "sha256": each.digest}
-        for each in responses
-        if each.is_answer
+        | ({"earlier": list(each.earlier)} if each.earlier else {})
+        for each in {each.key: each for each in responses}.values()
+        if each.is_answer and each.key in planned
     ]
     answers.sort(key=lambda row: (row["probe"] or "", row["persona"] or ""))
     personas = [persona.as_json() for persona in plan.personas]

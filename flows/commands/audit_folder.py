@@ -11,7 +11,7 @@ from typing import Any
 from governance.audit.labels import parse_answers, responses_of
 from governance.audit.plan import AuditPlan, make_plan
 from governance.audit.report_file import read_report
-from governance.audit.responses import NO_PERSONA, Persona, Response
+from governance.audit.responses import NO_PERSONA, Persona, Response, digest_answers
 from governance.errors import InputError
 from governance.policy.compose import compose
 from infra.audit_files import ANSWERS, PERSONAS, PROBES
@@ -31,11 +31,11 @@ def report_in(folder: Path) -> Mapping[str, Any]:
     return read_report(read_text(file), source=str(file))
 
 
-def answers_in(folder: Path) -> dict[tuple[str, str], Response]:
+def answers_in(folder: Path, report: Mapping[str, Any]) -> dict[tuple[str, str], Response]:
     """The folder's answers, by probe and persona.
 
     Raises:
-        InputError: They were not kept.
+        InputError: They were not kept, or are not those that the report judged.
     """
     file = folder / ANSWERS
     if not file.is_file():
@@ -43,6 +43,15 @@ def answers_in(folder: Path) -> dict[tuple[str, str], Response]:
             "the audit kept no answers", file=str(file), expected="an audit run without --no-examples"
         )
     found = responses_of(parse_answers(read_text(file), source=str(file)), source=str(file))
+    judged = report.get("answers")  # reports of earlier versions do not say
+    if judged is not None and (now := digest_answers(found)) != judged:
+        raise InputError(
+            "not the answers that the report judged",
+            file=str(file),
+            field="answers",
+            value=now,
+            expected=judged,
+        )
     return {response.key: response for response in found}
 
 
@@ -54,7 +63,8 @@ def open_audit(
     Raises:
         InputError: Something is missing, or the plan is not the audited one (another policy, other probes).
     """
-    report, answers = report_in(folder), answers_in(folder)
+    report = report_in(folder)
+    answers = answers_in(folder, report)
     kept = folder / PERSONAS
     rows = json.loads(read_text(kept)) if kept.is_file() else [NO_PERSONA.as_json()]
     plan = make_plan(

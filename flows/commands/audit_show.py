@@ -52,7 +52,7 @@ def show_command(
         )
     answers = [
         answer
-        for key, answer in sorted(answers_in(folder).items())
+        for key, answer in sorted(answers_in(folder, report).items())
         if key[0] == probe and persona in {None, key[1]}
     ]
     judges = {name: choose_judges([name])["*"] for name in judge or ["patterns"]}
@@ -93,7 +93,7 @@ def _found(
                 "answer": answer.digest,
                 "breaks": violated.get((answer.persona, answer.digest), []),
                 "judges_now": said,
-                **({"text": answer.text} if reveal else {}),
+                **({"earlier": list(answer.earlier), "text": answer.text} if reveal else {}),
             }
         )
     return {
@@ -136,8 +136,9 @@ def _show(found: Mapping[str, Any]) -> None:
         console.print(f"  persona {escape(row['persona'])}: {word}  [dim]{row['answer']}[/dim]")
         for name, said in row["judges_now"].items():
             console.print(f"    {escape(name)} says now: {escape(said)}")
-        if "text" in row:
-            console.print(f"    {escape(row['text'] or '')}")
+        for text in (*row.get("earlier", ()), row.get("text")):
+            if text is not None:
+                console.print(f"    {escape(text)}")
     if "turns" not in found:
         console.print(
             "  [dim]--reveal prints the prompt and the answers; they may hold harmful or upsetting text[/dim]"

@@ -17,7 +17,7 @@ from governance.tiers import EvidenceGrade
 
 __all__ = ["LabelledAnswer", "lookup", "parse_answers", "parse_labels", "responses_of"]
 
-_FIELDS = frozenset({"probe", "response", "persona", "source", "label", "grade", "sha256", "note"})
+_FIELDS = frozenset({"earlier", "probe", "response", "persona", "source", "label", "grade", "sha256", "note"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,11 @@ def _answers(text: str, source: str) -> Iterator[LabelledAnswer]:
             raise bad("label", "unknown label", ", ".join(Label))
         if grade not in set(EvidenceGrade):
             raise bad("grade", "unknown grade", ", ".join(EvidenceGrade))
+        earlier = row.get("earlier", [])
+        if not isinstance(earlier, list) or not all(isinstance(each, str) for each in earlier):
+            raise bad("earlier", "not a list of texts", "the answers before the last one of a conversation")
         response = Response(
+            earlier=tuple(earlier),
             probe=text_field(row, "probe", source=source, line=line),
             persona=text_field(row, "persona", source=source, line=line, default=NO_PERSONA.id),
             text=row["response"],

@@ -41,6 +41,7 @@ class AuditReport:
         judge_errors: Judges measured against people on this subject, by ``judge/direction``.
         assumptions: What had to be assumed, each a sentence.
         evidence: Digest over every ruling (probe, persona, digest of the answer, label).
+        answers: Digest over every answer that was judged.
         unplanned: Answers that nobody asked for; they count for nothing.
         errors: Answers that did not come, by reason.
         personas_found: What personalisation did; None where nobody was asked under a persona.
@@ -67,6 +68,7 @@ class AuditReport:
     requests: int
     findings: tuple[Finding, ...]
     evidence: str
+    answers: str = ""
     is_demonstration: bool = False
     judge_errors: Mapping[str, JudgeError] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
@@ -159,6 +161,7 @@ class AuditReport:
             "assumptions": list(self.assumptions),
             "demonstration": self.is_demonstration,
             "evidence": self.evidence,
+            **({"answers": self.answers} if self.answers else {}),
             "unplanned": self.unplanned,
             "errors": dict(sorted(self.errors.items())),
             "personas": self.personas_found.as_json() if self.personas_found else None,

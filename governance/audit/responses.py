@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from governance.audit.probes import Probe
-from governance.digest import digest
+from governance.digest import digest, digest_set
 
-__all__ = ["NO_PERSONA", "UNASKED", "Persona", "Request", "Response", "Subject"]
+__all__ = ["NO_PERSONA", "UNASKED", "Persona", "Request", "Response", "Subject", "digest_answers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,11 @@ class Response:
         """Digest of the text (of the error, where there is no text; of all answers of a conversation)."""
         last = self.text if self.text is not None else {"error": self.error}
         return digest([*self.earlier, last] if self.earlier else last)
+
+
+def digest_answers(answers: Iterable[Response]) -> str:
+    """Order-free digest of who answered what to which probe; what brought no answer is not in it."""
+    return digest_set(digest([each.probe, each.persona, each.digest]) for each in answers if each.is_answer)
 
 
 class Subject(Protocol):

@@ -19,7 +19,7 @@ from governance.audit.persona_findings import persona_report
 from governance.audit.personas import KEPT
 from governance.audit.plan import AuditPlan, Cell, Unevaluated
 from governance.audit.report import AuditReport
-from governance.audit.responses import Request, Response, Subject
+from governance.audit.responses import Request, Response, Subject, digest_answers
 from governance.audit.verdicts import Finding, Ruling, find, open_finding, rule_on, rule_requests
 from governance.digest import digest, digest_set
 from governance.errors import InputError
@@ -149,6 +149,7 @@ def conclude(
         requests=len(planned),
         findings=tuple(findings),
         evidence=digest_set(evidence),
+        answers=digest_answers(answers.values()),
         is_demonstration=plan.is_demonstration,
         judge_errors=errors,
         assumptions=plan.probe_set.assumptions,
