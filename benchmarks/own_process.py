@@ -10,7 +10,9 @@ import json
 import multiprocessing
 import os
 import resource
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -61,6 +63,11 @@ def _excess(pid: int, start: float, seconds: float, megabytes: float) -> str | N
     )
 
 
+def _leave_nothing_behind() -> None:
+    """Whoever ends this process ends what it measures: SIGTERM becomes an exit, which stops the measurement."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 def run_limited(
     command: Sequence[str], *, cwd: Path, seconds: float = float("inf"), megabytes: float = float("inf")
 ) -> dict[str, Any]:
@@ -72,15 +79,18 @@ def run_limited(
         seconds: Time after which it is stopped, its start included.
         megabytes: Resident memory above which it is stopped.
     """
+    _leave_nothing_behind()
     start = time.monotonic()
     # Into files, not pipes: nobody reads while it runs, and a full pipe would hold it up.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with subprocess.Popen(command, stdout=out, stderr=err, cwd=cwd) as process:
-            while process.poll() is None:
-                if why := _excess(process.pid, start, seconds, megabytes):
-                    process.kill()
-                    return {"stopped": why}
-                time.sleep(0.1)
+            try:
+                while process.poll() is None:
+                    if why := _excess(process.pid, start, seconds, megabytes):
+                        return {"stopped": why}
+                    time.sleep(0.1)
+            finally:
+                process.kill()
         out.seek(0)
         err.seek(0)
         if process.returncode:
@@ -124,6 +134,7 @@ def measure(
     Returns:
         The figures, or ``{"stopped": why}``.
     """
+    _leave_nothing_behind()
     spawn = multiprocessing.get_context("spawn")
     receiver, sender = spawn.Pipe(duplex=False)
     process = spawn.Process(target=_measured, args=(prepare, folder, sender))
