@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import secrets
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -55,6 +56,7 @@ def invite(
     from infra.identity import open_identity
 
     people = _people(contact or [], file)
+    _check_locale(locale)
     settings, db, now = _open(home)
     where = site or settings.sites[0].id
     made = []
@@ -189,13 +191,40 @@ def _open(home: Path | None) -> tuple[Settings, Database, datetime]:
     return settings, open_database(settings, now=now), now
 
 
+def _check_locale(locale: str) -> None:
+    from annotation.web.texts import shipped_languages
+
+    known = [language.tag for language in shipped_languages()]
+    if locale not in known:
+        raise InputError(
+            "the portal does not speak this language",
+            field="--locale",
+            value=locale,
+            expected=" or ".join(known),
+        )
+
+
 def _people(contacts: list[str], file: Path | None) -> list[tuple[str, str | None]]:
     people: list[tuple[str, str | None]] = [(contact, None) for contact in contacts]
+    for contact, _ in people:
+        if not contact.strip():
+            raise InputError("an address is missing", field="CONTACT", value=contact, expected="an address")
+        if os.path.isfile(contact):  # noqa: PTH113 - asks also of what can be no path
+            raise InputError(
+                "a file is no person",
+                field="CONTACT",
+                value=contact,
+                expected=f"an address, or --file {contact}",
+            )
     if file is not None:
         try:
             text = file.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot be read: {error}", file=str(file), expected="CSV in UTF-8") from error
+        except OSError as error:
+            raise InputError(
+                f"cannot be read: {error.strerror}", file=str(file), expected="a CSV file"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise InputError("not UTF-8", file=str(file), expected="CSV in UTF-8") from error
         rows = csv.DictReader(text.splitlines())
         if "contact" not in (rows.fieldnames or ()):
             raise InputError("no column contact", file=str(file), line=1, expected="contact,name")

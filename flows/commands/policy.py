@@ -48,7 +48,13 @@ def check(
 ) -> None:
     """Find conflicts and weaknesses of a stack before it is used; exit 1 on an error."""
     from governance.policy.conflicts import check as check_stack
+    from governance.policy.places import check_place
 
+    try:  # what was asked for is no weakness of the stack
+        for place in jurisdiction or ():
+            check_place(place)
+    except ValueError as error:
+        raise InputError(str(error), field="--jurisdiction") from error
     report = check_stack(
         _documents(paths), at=_instant(at), jurisdictions=jurisdiction or None, application=application
     )
@@ -386,7 +392,9 @@ def _pairs(pairs: Sequence[str] | None, *, words: bool) -> dict[str, Any]:
     for pair in pairs or ():
         name, mark, value = pair.partition("=")
         if not mark or not name:
-            raise InputError("not a pair", value=pair, expected="name=value")
+            raise InputError(
+                "not a pair", field="--context" if words else "--wish", value=pair, expected="name=value"
+            )
         found[name] = value if words else read(value or "''", name=pair).data
     return found
 

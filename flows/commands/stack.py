@@ -45,8 +45,10 @@ def up(
 ) -> None:
     """Start the embedded stack and keep it running until Ctrl-C or `bounds down`."""
     from infra.settings import default_home
+    from infra.stack.record import make_folder
 
-    folder = (home or default_home()).resolve()
+    folder, ports = (home or default_home()).resolve(), _ports(port or [])
+    make_folder(folder)
     if detach:
         _detach(folder, as_json=as_json)
         return
@@ -54,7 +56,7 @@ def up(
     from infra.stack import Stack
 
     display = Progress(f"bounds on {folder}")
-    stack = Stack(folder, store=store, sites=site or (), ports=_ports(port or []), changed=display.changed)
+    stack = Stack(folder, store=store, sites=site or (), ports=ports, changed=display.changed)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stack.ask_to_stop())
     stack.begin()
@@ -144,7 +146,6 @@ def _detach(folder: Path, *, as_json: bool) -> None:
     from infra.stack.process import log_tail
     from infra.stack.record import FolderLock, read_record
 
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     FolderLock(folder).close()  # refuses here, where the person sees it
     log = folder / "logs" / "supervisor.log"
     log.parent.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Chooses loopback ports: the usual one of each server, another free one where that is taken.
+"""Chooses loopback ports: the usual one of each server, another free one where that is taken; one that was asked for, or none.
 
 Between the choice and the moment at which a server listens lie ten seconds of its start, time enough for
 another stack to choose the same. So a chosen port is leased: a lock file per port, in a folder of this user,
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from governance.errors import OutsideError
+from governance.errors import InputError, OutsideError
 
 __all__ = ["HOST", "USUAL", "Ports", "is_free"]
 
@@ -40,21 +40,33 @@ class Ports:
 
     Args:
         names: The servers, keys of ``USUAL``.
-        wanted: Ports to try instead of the usual ones; 0 asks for any free port.
+        wanted: Ports that were asked for; 0 asks for any free port.
+        last: Ports of the last time, tried before the usual ones.
 
     Raises:
+        InputError: A port that was asked for is taken.
         OutsideError: No free port can be had.
     """
 
-    def __init__(self, names: Iterable[str], wanted: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        wanted: Mapping[str, int] | None = None,
+        *,
+        last: Mapping[str, int] | None = None,
+    ) -> None:
         self._leases: list[int] = []
         self._folder = Path(tempfile.gettempdir()) / f"bounds-ports-{os.getuid()}"
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self.chosen: dict[str, int] = {}
         try:
             for name in names:
-                first = (wanted or {}).get(name, USUAL[name])
-                self.chosen[name] = first if first and self._lease(first) else self._any()
+                asked = (wanted or {}).get(name)
+                self.chosen[name] = (
+                    self._first([(last or {}).get(name, USUAL[name]), USUAL[name]])
+                    if asked is None
+                    else self._exactly(name, asked)
+                )
         except BaseException:
             self.close()
             raise
@@ -63,6 +75,21 @@ class Ports:
         """Give the ports back."""
         while self._leases:
             os.close(self._leases.pop())
+
+    def _first(self, ports: Iterable[int]) -> int:
+        return next((port for port in ports if self._lease(port)), None) or self._any()
+
+    def _exactly(self, name: str, port: int) -> int:
+        if port == 0:
+            return self._any()
+        if not self._lease(port):
+            raise InputError(
+                "the port is taken by another program",
+                field="--port",
+                value=f"{name}={port}",
+                expected=f"a free one, or {name}=0 for any",
+            )
+        return port
 
     def _any(self) -> int:
         for _ in range(_TRIES):

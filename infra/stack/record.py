@@ -18,7 +18,24 @@ from typing import Any
 from governance.errors import InputError, RefusedError
 from infra.stack.secrets import write_private
 
-__all__ = ["FolderLock", "is_running", "read_record", "write_record"]
+__all__ = ["FolderLock", "is_running", "make_folder", "read_record", "write_record"]
+
+
+def make_folder(home: Path) -> None:
+    """Make a data folder, mode 700, where there is none.
+
+    Raises:
+        InputError: There is something else, or it cannot be made there.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"no data folder can be made there: {error.strerror}",
+            field="--home",
+            value=str(home),
+            expected="a folder, or a place for a new one",
+        ) from error
 
 
 class FolderLock:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from governance.errors import InputError
 from infra.settings import Settings, load_settings
@@ -16,7 +17,7 @@ from infra.stack import flow_servers, servers
 from infra.stack.blueprint import Blueprint
 from infra.stack.part import Part, PartStatus, State
 from infra.stack.ports import HOST, Ports
-from infra.stack.record import FolderLock, read_record, write_record
+from infra.stack.record import FolderLock, make_folder, read_record, write_record
 from infra.stack.secrets import ensure_secrets
 from infra.stack.supervisor import Supervisor
 
@@ -103,7 +104,7 @@ class Stack:
         Raises:
             RefusedError: A stack already runs on the folder.
         """
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.home)
         self.home.chmod(0o700)
         self._lock = FolderLock(self.home)
         try:
@@ -203,7 +204,13 @@ class Stack:
         sites = list(dict.fromkeys([*has, *self._sites]))
         secrets = ensure_secrets(self.home, sites)
         named = [name for name in ("label_studio", "mlflow", "prefect", "web") if name in self._parts]
-        self._ports = Ports([*named, *(["s3"] if store == "s3" else [])], self._wanted_ports)
+        # Personal links hold the portal's address: it stays where it was, if it can.
+        last = urlsplit(str(kept.get("web_url") or "")).port
+        self._ports = Ports(
+            [*named, *(["s3"] if store == "s3" else [])],
+            self._wanted_ports,
+            last={"web": last} if last else None,
+        )
         ports = self._ports.chosen
         self._record_settings = _addresses(ports, store, sites, named, before)
         for folder in ("logs", "prefect", "objects"):

@@ -36,6 +36,20 @@ def run(home, *words, code=0):
     return outcome.output if code == 0 else str(raised)
 
 
+def test_what_is_no_address_or_no_language_is_refused_before_a_link_is_made(home, tmp_path):
+    (tmp_path / "people.csv").write_text("contact\nada@example.org\n")
+    refused = {
+        (str(tmp_path / "people.csv"),): "--file",
+        (" ",): "an address is missing",
+        (CONTACT, "--locale", "tlh"): "en or de",
+        ("--file", str(tmp_path / "nope.csv")): "No such file",
+    }
+    for words, said in refused.items():
+        assert said in run(home, "invite", *words, code=2)
+    assert "not an address" in run(home, "invite", "a" * 5000, code=2)
+    assert "nobody was invited yet" in run(home, "list")
+
+
 def test_an_invitation_is_printed_once_and_the_address_stays_in_the_identity_store(home):
     made = json.loads(run(home, "invite", CONTACT, "--simulated", "--json"))["invitations"]
     settings = load_settings(home)

@@ -25,6 +25,18 @@ def run(*arguments: str, code: int = 0):
     return result.output
 
 
+@pytest.mark.parametrize("place", ["XX", "", "UK", "de"])
+def test_a_place_that_there_is_not_is_bad_input_and_no_finding(place):
+    with pytest.raises(InputError, match="--jurisdiction: unknown jurisdiction"):
+        run("check", "demo", "-j", place)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--wish", "tone"), ("--context", "=x")])
+def test_half_a_pair_is_named_with_its_option(option, value):
+    with pytest.raises(InputError, match=f"^{option}: not a pair"):
+        run("resolve", option, value)
+
+
 def test_check_as_json_is_one_document():
     shown = json.loads(run("check", "health", "--json", "--at", "2026-11-21"))
     assert shown["passed"]

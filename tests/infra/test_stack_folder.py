@@ -12,7 +12,7 @@ from governance.errors import InputError, OutsideError, RefusedError
 from infra.settings import load_settings
 from infra.stack import Stack
 from infra.stack.ports import USUAL, Ports, is_free
-from infra.stack.record import FolderLock, is_running, read_record, write_record
+from infra.stack.record import FolderLock, is_running, make_folder, read_record, write_record
 from infra.stack.secrets import ensure_secrets
 from infra.stack.template import find_label_studio
 
@@ -79,10 +79,36 @@ def test_a_record_that_is_no_json_is_named(tmp_path):
         read_record(tmp_path)
 
 
-def test_a_taken_port_leads_to_another():
+def test_a_port_that_was_asked_for_is_had_or_refused():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ports = Ports(["web", "mlflow"], {"web": port, "mlflow": 0})
+        with pytest.raises(InputError, match=rf"--port: the port is taken.*web={port}.*web=0"):
+            Ports(["mlflow", "web"], {"mlflow": 0, "web": port})
+    ports = Ports(["web"], {"web": port})
+    assert ports.chosen == {"web": port}
+    ports.close()
+
+
+def test_the_last_port_is_had_again_before_the_usual_one():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    ports = Ports(["web"], last={"web": port})
+    assert ports.chosen == {"web": port}
+    ports.close()
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/below"])
+def test_a_data_folder_that_cannot_be_made_is_bad_input(tmp_path, place):
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(InputError, match="--home: no data folder can be made there"):
+        make_folder(tmp_path / place)
+
+
+def test_a_taken_port_leads_to_another(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("infra.stack.ports.USUAL", {"web": port, "mlflow": port})
+        ports = Ports(["web", "mlflow"], {"mlflow": 0}, last={"web": port})
         assert ports.chosen["web"] != port
         assert all(is_free(chosen) for chosen in ports.chosen.values())
         assert len(set(ports.chosen.values())) == 2
@@ -92,8 +118,10 @@ def test_a_taken_port_leads_to_another():
 def test_two_stacks_never_choose_the_same_port():
     wanted = Ports(["web"], {"web": 0})
     free = wanted.chosen["web"]
-    second = Ports(["web"], {"web": free})
+    second = Ports(["web"], last={"web": free})
     assert second.chosen["web"] != free
+    with pytest.raises(InputError, match="taken"):
+        Ports(["web"], {"web": free})
     wanted.close()
     second.close()
     third = Ports(["web"], {"web": free})
