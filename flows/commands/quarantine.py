@@ -58,11 +58,16 @@ def show(
 
     with open_platform(home) as platform:
         batch = _newest(platform, site)
-        rows = [row for row in _rows(platform, batch) if rule is None or rule in row["rules"]]
+        every = list(_rows(platform, batch))
+    rows = [row for row in every if rule is None or rule in row["rules"]]
     if as_json:
         typer.echo(json.dumps({"site": site, "batch": batch, "rows": rows}, sort_keys=True))
         return
-    typer.echo(f"site {site}, batch {batch}: {len(rows)} rows set aside")
+    of = f" of {len(every)}" if rule else ""
+    typer.echo(f"site {site}, batch {batch}: {len(rows)}{of} rows set aside{f' by {rule}' if rule else ''}")
+    if rule and not rows and every:
+        failed = sorted({name for row in every for name in row["rules"]})
+        typer.echo(f"  rows failed {', '.join(failed)}")
     for row in rows[:limit]:
         typer.echo(f"  {row['source']}:{row['source_ref']}")
         for name, reason, value in zip(row["rules"], row["reasons"], row["values"], strict=True):

@@ -48,7 +48,7 @@ def release(
     from governance.errors import InputError
 
     for name, given in (("--better", better), ("--for-whom", for_whom)):
-        if not given:
+        if not (given or "").strip():
             raise InputError(
                 "a release needs an alignment target", field=name, expected="what better means, and for whom"
             )

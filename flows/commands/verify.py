@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+_SHORTEST = 8
+"""Hexadecimal digits from which on the beginning of a digest names one."""
 app = typer.Typer(
     help="Verify the log, a release, a decision or a model, offline, from an exported bundle.",
     no_args_is_help=True,
@@ -54,7 +56,10 @@ def verify_log(
 
 @app.command()
 def decision(
-    ref: Annotated[str, typer.Argument(help="MODEL/VERSION, or the digest of an envelope or statement.")],
+    ref: Annotated[
+        str,
+        typer.Argument(help="MODEL/VERSION, or the digest of an envelope or statement, or its beginning."),
+    ],
     bundle: Bundle,
     *,
     key: Key = None,
@@ -63,13 +68,19 @@ def decision(
 ) -> None:
     """A decision: its place in the log, its signatures and approvals, and whether it allows its aliases now."""
     found, record, believed = _judge(bundle, key, trust)
+    known = len(ref.removeprefix("sha256:")) >= _SHORTEST
+    beginning = ref if ref.startswith("sha256:") else f"sha256:{ref}"
     matching = [
         statement
         for statement, data in record.decisions.items()
-        if ref in {statement, _digest(data), _name(data), f"models:/{_name(data)}"}
+        if ref in {_name(data), f"models:/{_name(data)}"}
+        or (known and any(digest.startswith(beginning) for digest in (statement, _digest(data))))
     ]
     if not matching:
-        found.add(f"decision {ref}", ["no such decision in the log"])
+        found.add(
+            f"decision {ref}",
+            ["no such decision in the log (MODEL/VERSION, or a digest as `bounds log list` prints it)"],
+        )
     for statement in matching:
         _judge_decision(found, record, statement)
     _print(found, believed, as_json=as_json)

@@ -55,11 +55,8 @@ def test_export_and_verify_everything(home, tmp_path):
     assert found["verified"]
     assert found["believed"] == []
     assert "because the bundle says so" in bounds("verify", "log", tmp_path / "b")
-    release = next(
-        entry["body"]["digest"]
-        for entry in json.loads(bounds("log", "list", "--home", home, "--json"))["entries"]
-        if entry["kind"] == "release"
-    )
+    entries = json.loads(bounds("log", "list", "--home", home, "--json"))["entries"]
+    release = next(entry["body"]["digest"] for entry in entries if entry["kind"] == "release")
     files = tmp_path / "release"
     files.mkdir()
     (files / "pairs.parquet").write_bytes(b"pairs")
@@ -74,6 +71,13 @@ def test_export_and_verify_everything(home, tmp_path):
     assert "no such decision" in bounds(
         "verify", "decision", "chat/9", "--bundle", tmp_path / "b", *words, code=1
     )
+    made = next(each["body"]["digest"] for each in entries if each["kind"] == "decision")
+    for beginning in (made[:19], made.removeprefix("sha256:")[:12]):  # as `bounds log list` prints it
+        said = bounds("verify", "decision", beginning, "--bundle", tmp_path / "b", *words, code=1)
+        assert "decision about chat 3" in said
+    for short in (made[:9], "sha256:", ""):
+        said = bounds("verify", "decision", short, "--bundle", tmp_path / "b", *words, code=1)
+        assert "no such decision" in said
     (tmp_path / "b/checkpoint").write_bytes(b"x")
     assert "checkpoint:" in bounds("verify", "log", tmp_path / "b", *words, code=1)
     with pytest.raises(InputError, match="not a bundle"):

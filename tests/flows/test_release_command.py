@@ -244,5 +244,6 @@ def test_policies_that_changed_are_named(tmp_path: Path, release: Release) -> No
 def test_a_release_without_a_target_is_refused() -> None:
     with pytest.raises(InputError, match="alignment target"):
         call("--for-whom", "everybody")
-    with pytest.raises(InputError, match="for-whom"):
-        call("--better", "kinder")
+    for blank in ([], ["--for-whom", " "]):
+        with pytest.raises(InputError, match="for-whom"):
+            call("--better", "kinder", *blank)

@@ -161,6 +161,10 @@ def test_the_command_shows_the_quarantine_and_takes_it_back(platform: Platform, 
     shown = runner.invoke(app, ["show", *home])
     assert "D.duration" in shown.stdout
     assert '{"seconds": 0.5}' in shown.stdout
+    assert (
+        "0 of 1 rows set aside by D.typo\n  rows failed D.duration"
+        in runner.invoke(app, ["show", "--rule", "D.typo", *home]).stdout
+    )
     (row,) = json.loads(runner.invoke(app, ["show", "--json", *home]).stdout)["rows"]
     file = tmp_path / "corrected.jsonl"
     file.write_text(json.dumps(row["row"] | {"seconds": 30.0}) + "\n")
