@@ -119,6 +119,12 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
+    except OSError as error:
+        if error.filename is None:
+            traceback.print_exc()
+        else:
+            sys.stderr.write(f"{os.fsdecode(error.filename)}: cannot be read or written: {error.strerror}\n")
+        sys.exit(3)
     except Exception:  # noqa: BLE001 - whatever it is, it is no verdict
         traceback.print_exc()
         sys.exit(3)

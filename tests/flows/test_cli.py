@@ -11,6 +11,7 @@ from rich.text import Text
 from flows import cli
 from flows.commands.passphrase import passphrase
 from governance.errors import InputError
+from infra.stack.secrets import ensure_secrets
 from infra.web.keys import ApiKeys
 
 
@@ -94,6 +95,16 @@ def test_what_nobody_foresaw_is_no_verdict(monkeypatch, capsys):
     assert code == 3
     assert "Traceback" in said
     assert "ZeroDivisionError: by nothing" in said
+
+
+@pytest.mark.parametrize("words", [["annotators", "export"], ["trust", "draft"]])
+def test_a_place_that_cannot_be_written_is_named_without_a_traceback(words, tmp_path, monkeypatch, capsys):
+    ensure_secrets(tmp_path, ["main"])
+    code, said = called(monkeypatch, capsys, *words, tmp_path / "no" / "folder", "--home", tmp_path)
+    assert code == 3
+    assert "folder" in said
+    assert "cannot be read or written: No such file or directory" in said
+    assert "Traceback" not in said
 
 
 def test_a_passphrase_that_nobody_can_be_asked_for_is_an_error_at_once(tmp_path):
