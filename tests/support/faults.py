@@ -154,9 +154,11 @@ def another_consent_than_the_presentations(batch: Batch) -> None:
 
 @fault(D__reading=1)
 def answers_read_faster_than_anybody_reads(batch: Batch) -> None:
-    batch.preferring()["seconds"] = 2.0
-    item = next(item for item in batch.items if item["item"] == batch.preferring()["item"])
-    _with_texts(batch, item, [f"{'Long answer. ' * 40}{n}" for n in ("one", "two")])
+    items = {item["item"]: item for item in batch.items}
+    # Another fault may have taken the item of a row away.
+    row = next(row for row in batch.rows if row["outcome"] == "prefers" and row["item"] in items)
+    row["seconds"] = 2.0
+    _with_texts(batch, items[row["item"]], [f"{'Long answer. ' * 40}{n}" for n in ("one", "two")])
 
 
 @fault(D__gold=12)
