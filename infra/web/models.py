@@ -40,6 +40,7 @@ __all__ = ["PATH", "router"]
 
 PATH: Final = "/models"
 _LARGEST: Final = 4 * 2**20
+_WORST: Final = ("FAIL", "UNDECIDED", "PASS")
 
 
 def router(settings: Settings, pages: Pages) -> APIRouter:
@@ -153,7 +154,7 @@ def _view(db: Database, row: ledger.Decision, trust: Trust, now: datetime) -> di
         "waivers": waivers_of(db, trust, now, decision),
         "beside": beside_champions(db, decision, trust),
         "decision": decision,
-        "findings": sorted(decision.findings, key=lambda finding: finding["verdict"] == "PASS"),
+        "findings": sorted(decision.findings, key=lambda each: _WORST.index(each["verdict"])),
         "withdrawn": len(flagged_releases(db).get(decision.release or "", ())),
         "digest": row.digest,
         "auditors": sorted(auditors),

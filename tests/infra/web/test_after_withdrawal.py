@@ -1,15 +1,16 @@
-"""What the pages say of a batch and of a model after somebody in them withdrew."""
+"""What the pages say of a batch and of a model after somebody in them withdrew, or where much speaks against it."""
 
 import pytest
 
 from governance.audit.statistics import Verdict
 from governance.digest import digest
+from governance.promotion import verify_decision
 from infra import ledger
 from infra.tables import ERASED_BATCHES, FLAGGED_RELEASES, WITHDRAWALS
 from infra.web.app import create_app
 from tests.support import record
 from tests.support.asgi import Client
-from tests.support.decisions import FINDING, NOW, decision
+from tests.support.decisions import ASKED, FINDING, NOW, decision
 
 settings, db = record.settings, record.db
 RELEASE = digest("release")
@@ -77,11 +78,30 @@ def test_only_a_rule_of_conduct_is_said_to_count_violations_and_what_failed_come
     rows = [
         FINDING,
         FINDING | {"rule": "A.age=65+", "grade": "S"},
+        FINDING | {"rule": "A.age=18-24", "grade": "S", "verdict": "UNDECIDED"},
         FINDING | {"rule": "D.overlap", "verdict": "FAIL", "tier": 2},
     ]
     record.decided(db, decision(findings=tuple(rows), verdict=Verdict.FAIL))
     text = client.get("/models/chat/3").text
-    shown = [text.index(f"<code>{rule}</code>") for rule in ("D.overlap", "T1.harm", "A.age=65+")]
+    shown = [
+        text.index(f"<code>{rule}</code>") for rule in ("D.overlap", "A.age=18-24", "T1.harm", "A.age=65+")
+    ]
     assert shown == sorted(shown)
     for rule, word in (("D.overlap", "data"), ("A.age=65+", "agreement"), ("T1.harm", "violation")):
         assert f'<code>{rule}</code> <span class="quiet">{word}</span>' in text
+
+
+def test_a_refusal_names_what_failed_first_and_says_what_it_leaves_out(client, db):
+    undecided = [
+        FINDING | {"rule": f"T1.{name}", "verdict": "UNDECIDED", "reasons": ["too few"]}
+        for name in ("five", "four", "one", "three", "two")
+    ]
+    failed = FINDING | {"rule": "T1.zeal", "verdict": "FAIL", "reasons": ["too many"]}
+    made = decision(findings=(*undecided, failed), verdict=Verdict.FAIL)
+    row = record.decided(db, made)
+    found = verify_decision(row.envelope.encode(), **ASKED).reasons
+    assert found[:2] == ("the verdict is FAIL", "T1.zeal (violation): FAIL: too many")
+    record.moved(db, row, "refused", reasons=found)
+    text = client.get("/models/chat").text
+    assert "too many" in text
+    assert f"and {len(found) - 5} more, on the page of" in text
