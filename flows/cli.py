@@ -54,12 +54,23 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "reaudit": ("way", "reaudit", "Judge again what holds a protected alias."),
 }
 
+# heading of the list of commands -> the commands below it
+PANELS: dict[str, str] = {
+    "Run the platform": "up down status demo keys",
+    "Say what is allowed": "policy",
+    "Ask people": "import annotators gold live quotas withdraw",
+    "From judgements to a model": "collect validate quarantine release train audit promote reaudit",
+    "Measure": "agreement aggregate coverage",
+    "Decide, and show it": "gate approve waive trust model history export log verify",
+}
+
 
 def build(called: str | None = None) -> typer.Typer:
     """The command line. Only the module of the command ``called`` is loaded; the others are named."""
     app = typer.Typer(
         name="bounds",
         help="Human feedback from documented people; models gated by a three-tiered policy.",
+        epilog="Exit codes: 0 passed, 1 a failed verdict, 2 bad input, 3 a fault of the outside or of the program.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -76,9 +87,10 @@ def build(called: str | None = None) -> typer.Typer:
     ) -> None:
         """Human feedback from documented people; models gated by a three-tiered policy."""
 
+    panels = {name: panel for panel, names in PANELS.items() for name in names.split()}
     for name, (module, attribute, line) in COMMANDS.items():
         if name != called:
-            app.command(name, help=line)(_named_only)
+            app.command(name, help=line, rich_help_panel=panels[name])(_named_only)
             continue
         target: Any = getattr(importlib.import_module(f"flows.commands.{module}"), attribute)
         if isinstance(target, typer.Typer):

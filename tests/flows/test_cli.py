@@ -78,6 +78,11 @@ def test_every_command_and_option_says_what_it_is_and_loses_nothing_in_brackets(
             assert Text.from_markup(text).plain == text
 
 
+def test_each_command_stands_under_one_heading():
+    listed = [name for names in cli.PANELS.values() for name in names.split()]
+    assert sorted(listed) == sorted(cli.COMMANDS)
+
+
 def test_the_version_is_said(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bounds", "--version"])
     with pytest.raises(SystemExit) as ended:
