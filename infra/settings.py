@@ -20,6 +20,7 @@ from governance.digest import digest_bytes
 from governance.errors import InputError
 
 __all__ = [
+    "SITE_ID",
     "WEBHOOK_NAME",
     "WEBHOOK_PATH",
     "BackupSettings",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from governance.errors import InputError
-from infra.settings import Settings, load_settings
+from infra.settings import SITE_ID, Settings, load_settings
 from infra.stack import flow_servers, servers
 from infra.stack.blueprint import Blueprint
 from infra.stack.part import Part, PartStatus, State
@@ -185,6 +186,16 @@ class Stack:
 
     def _plan(self) -> list[Part]:
         """Settings, secrets, ports and record of the folder; then the parts they describe."""
+        for (
+            site
+        ) in self._sites:  # before anything is written: a folder with such a site could not be read again
+            if not re.fullmatch(SITE_ID, site):
+                raise InputError(
+                    "not the id of a site",
+                    field="--site",
+                    value=site,
+                    expected="a lower-case letter, then at most 30 of a-z, 0-9 and -",
+                )
         before = load_settings(self.home)
         kept = read_record(self.home).get("settings", {})
         store: Store = self._store or before.store

@@ -104,6 +104,15 @@ def test_a_data_folder_that_cannot_be_made_is_bad_input(tmp_path, place):
         make_folder(tmp_path / place)
 
 
+@pytest.mark.parametrize("site", ["ÄÖ", "Main", "", "a" * 32, "a b", "main\n"])
+def test_what_is_no_id_of_a_site_is_refused_before_anything_is_written(tmp_path, site):
+    stack = Stack(tmp_path, parts=("web",), ports={"web": 0}, sites=(site,))
+    with pytest.raises(InputError, match="--site: not the id of a site"):
+        stack.begin()
+    assert {path.name for path in tmp_path.iterdir()} <= {"stack.lock"}
+    FolderLock(tmp_path).close()  # it is free again
+
+
 def test_a_taken_port_leads_to_another(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
