@@ -27,7 +27,7 @@ from infra.person_keys import PersonKeyDestroyedError, PersonKeys, open_person_k
 from infra.settings import Settings
 from infra.tables import Sealed, Utc
 
-__all__ = ["Identity", "IdentityStore", "open_identity"]
+__all__ = ["Identity", "IdentityStore", "check_contact", "open_identity"]
 
 _LONGEST: Final = 320  # RFC 5321: 64 before the @, 255 behind it
 _IDENTITIES: Final = Table(
@@ -39,6 +39,20 @@ _IDENTITIES: Final = Table(
     Column("created_at", Utc, nullable=False),
     PrimaryKeyConstraint("annotator"),
 )
+
+
+def check_contact(contact: str) -> str:
+    """An address as it is kept, without the space around it.
+
+    Raises:
+        InputError: No address, or one that is too long.
+    """
+    found = contact.strip()
+    if not found or len(found) > _LONGEST:
+        raise InputError(
+            "not an address", field="contact", value=len(found), expected=f"1 to {_LONGEST} characters"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -93,11 +107,7 @@ class IdentityStore:
         Raises:
             InputError: No address, or one that is too long.
         """
-        contact = contact.strip()
-        if not contact or len(contact) > _LONGEST:
-            raise InputError(
-                "not an address", field="contact", value=len(contact), expected=f"1 to {_LONGEST} characters"
-            )
+        contact = check_contact(contact)
         sealed = self._keys.encrypt(annotator, json.dumps({"contact": contact, "name": name}).encode())
         row = {
             "annotator": annotator,

@@ -53,10 +53,15 @@ def invite(
     keeps its pseudonym and gets a new link.
     """
     from infra import enrolment
-    from infra.identity import open_identity
+    from infra.identity import check_contact, open_identity
 
     people = _people(contact or [], file)
     _check_locale(locale)
+    seen: set[str] = set()
+    for address, _ in people:  # all of them before anything is made: a link is printed once
+        if check_contact(address) in seen:
+            raise InputError("the same address twice", field="contact", value=address, expected="each once")
+        seen.add(address.strip())
     settings, db, now = _open(home)
     where = site or settings.sites[0].id
     made = []

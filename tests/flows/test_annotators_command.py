@@ -46,7 +46,8 @@ def test_what_is_no_address_or_no_language_is_refused_before_a_link_is_made(home
     }
     for words, said in refused.items():
         assert said in run(home, "invite", *words, code=2)
-    assert "not an address" in run(home, "invite", "a" * 5000, code=2)
+    assert "not an address" in run(home, "invite", CONTACT, "a" * 5000, code=2)
+    assert "twice" in run(home, "invite", CONTACT, f"{CONTACT} ", code=2)
     assert "nobody was invited yet" in run(home, "list")
 
 
