@@ -95,6 +95,15 @@ def draft(
     settings, now = load_settings(home), datetime.now(UTC).replace(microsecond=0)
     with open_database(settings, now=now) as db:
         before = newest_version(settings, db, now)
+    known = [each.id for each in before.trust.keys]
+    for keyid in remove or ():
+        if keyid not in known:
+            raise InputError(
+                "no such key in the version in force",
+                field="--remove",
+                value=keyid,
+                expected=" or ".join(known),
+            )
     keys = [each for each in before.trust.keys if each.id not in (remove or ())]
     keys += [_key_of(text, now, days) for text in add or ()]
     made = replace(
@@ -168,6 +177,7 @@ def sign(
 @app.command()
 def apply(path: Annotated[Path, typer.Argument(help="A signed draft.")], *, home: Home = None) -> None:
     """Put a signed version into force, if enough keepers of the one before signed it. Exit 1 if not."""
+    from governance.provenance import Envelope, EnvelopeError
     from infra.database import open_database
     from infra.settings import load_settings
     from infra.trust import add_version
@@ -177,6 +187,12 @@ def apply(path: Annotated[Path, typer.Argument(help="A signed draft.")], *, home
     except OSError as error:
         raise InputError(
             f"cannot be read: {error.strerror}", file=str(path), expected="a signed draft"
+        ) from error
+    try:
+        Envelope.parse(draft)
+    except EnvelopeError as error:
+        raise InputError(
+            f"not signed: {error}", file=str(path), expected="a draft that `bounds trust sign` signed"
         ) from error
     settings, now = load_settings(home), datetime.now(UTC)
     with open_database(settings, now=now) as db:

@@ -107,6 +107,18 @@ def test_what_is_no_draft_key_or_decision_is_said(home, tmp_path):
         bounds("approve", "chat", "3", "--home", home)
 
 
+def test_a_draft_nobody_signed_is_named_and_a_key_that_is_not_there_is_not_left_out(home, tmp_path):
+    draft = tmp_path / "draft"
+    bounds("trust", "draft", draft, "--home", home)
+    with pytest.raises(InputError, match=r"draft: not signed: .*bounds trust sign"):
+        bounds("trust", "apply", draft, "--home", home)
+    with pytest.raises(InputError, match=r"--remove: no such key in the version in force .*ed25519:"):
+        bounds("trust", "draft", tmp_path / "second", "--remove", "ed25519:typo", "--home", home)
+    assert not (tmp_path / "second").exists()
+    keys = json.loads(bounds("trust", "show", "--home", home, "--json"))["version"]["keys"]
+    assert len(keys) == 2
+
+
 def test_history_says_who_carried_what_and_why(home):
     from datetime import timedelta
 
