@@ -61,8 +61,8 @@ def show(
     from infra.settings import load_settings
 
     with open_database(load_settings(home), now=datetime.now(UTC)) as db:
-        found = log.entries(db, begin=position, end=position + 1)
         size = log.size(db)
+        found = log.entries(db, begin=position, end=position + 1) if 0 <= position < size else []
     if not found:
         raise InputError("no such entry", field="position", value=position, expected=f"0 to {size - 1}")
     entry = found[0][1]

@@ -84,6 +84,12 @@ def test_export_and_verify_everything(home, tmp_path):
         bounds("verify", "log", tmp_path)
 
 
+@pytest.mark.parametrize("position", [-1, 99, 10**30])
+def test_an_entry_that_is_not_there_is_said(home, position):
+    with pytest.raises(InputError, match=r"position: no such entry .*expected 0 to"):
+        bounds("log", "show", "--home", home, "--", position)
+
+
 def test_files_of_a_model_that_nobody_decided_about(home, tmp_path):
     bounds("log", "export", tmp_path / "b", "--home", home)
     (tmp_path / "model").mkdir()
