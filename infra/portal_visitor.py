@@ -47,7 +47,10 @@ class PortalVisitor:
     _client: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._client = httpx.Client(base_url=self.address, timeout=30)
+        # As a browser, which keeps its connection while a person thinks.
+        self._client = httpx.Client(
+            base_url=self.address, timeout=30, limits=httpx.Limits(keepalive_expiry=60)
+        )
 
     def __enter__(self) -> Self:
         return self

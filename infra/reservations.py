@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, case, delete, func, insert, select, update
 
 from annotation.labelling import page_digest, require_showable
 from annotation.presentations import FIRST_PORTAL_SLOT, least_used_order, presentation_id
@@ -94,10 +94,15 @@ _NOT_MET: Final = select(PORTAL_ITEMS.c.item, PORTAL_ITEMS.c.kind).where(
     PORTAL_ITEMS.c.site == _SITE, PORTAL_ITEMS.c.item.not_in(select(RESERVATIONS.c.item).where(_OF_PERSON))
 )
 _RECORD: Final = select(ITEMS.c.record).where(ITEMS.c.item == bindparam("item"))
-_SHOWN_BEFORE: Final = (
-    select(PRESENTATIONS.c.slot, PRESENTATIONS.c.shown, RESERVATIONS.c.state)
+_ORDERS: Final = (
+    select(
+        PRESENTATIONS.c.shown,
+        func.max(PRESENTATIONS.c.slot).label("last"),
+        func.count(case((RESERVATIONS.c.state.in_(_COUNTING), 1))).label("counting"),
+    )
     .join(RESERVATIONS, RESERVATIONS.c.presentation == PRESENTATIONS.c.presentation)
     .where(PRESENTATIONS.c.site == _SITE, PRESENTATIONS.c.item == bindparam("item"))
+    .group_by(PRESENTATIONS.c.shown)
 )
 
 
@@ -283,12 +288,12 @@ class PlainAssigner:
         now: datetime,
     ) -> Presentation:
         of = {"site": self._site.id, "item": item["item"]}
-        before = connection.execute(_SHOWN_BEFORE, of).all()
-        slot = max((row.slot for row in before), default=FIRST_PORTAL_SLOT - 1) + 1
+        before = connection.execute(_ORDERS, of).all()
+        slot = max((row.last for row in before), default=FIRST_PORTAL_SLOT - 1) + 1
         order = least_used_order(
             [candidate["candidate"] for candidate in item["candidates"]],
             item=item["item"],
-            used=[row.shown for row in before if row.state in _COUNTING],
+            used=[row.shown for row in before for _ in range(row.counting)],
             seed=self._site.seed,
         )
         return portal_presentation(
