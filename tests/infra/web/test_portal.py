@@ -150,6 +150,16 @@ class TestTheWay:
         assert browser.get("/portal").status_code == 401
         assert "What you agree to" in browser.post(link, {}, csrf=False).text
 
+    def test_somebody_who_is_asked_nothing_is_told_why(self, site):
+        browser = Browser(site.app, secret=site.ready())
+        page = browser.get("/portal/work").text
+        assert "nothing more to judge" in page
+        assert "You did nothing wrong" in page
+        portal.items(site.db, 1)
+        browser.get("/portal/work")
+        page = browser.post(f"/portal/work/{browser.presentation}", {"choice": "first_better"}).text
+        assert "You did nothing wrong" not in page
+
 
 class TestLabelling:
     @pytest.fixture
