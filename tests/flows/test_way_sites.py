@@ -13,7 +13,7 @@ from flows.wiring import open_platform
 from tests.support.stack import eventually
 from tests.support.way import ROOT
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]
 
 ITEMS = 4
 GIVEN = 3 * ITEMS
@@ -33,6 +33,16 @@ def shown(home, site):
     query = "SELECT count(*) FROM presentations WHERE site = ? AND source_ref IS NOT NULL"
     [(count,)] = rows(home, query, site)
     return count
+
+
+def arrived(home, site, *, seconds):
+    """Wait until every judgement of a site arrived; where they do not, what its worker and Prefect said last."""
+    try:
+        eventually(lambda: events(home, site) == GIVEN, seconds=seconds)
+    except AssertionError:
+        logs = {name: home / "logs" / f"{name}.log" for name in (f"worker-site-{site}", "prefect")}
+        said = [f"== {name}\n{path.read_text()[-4000:]}" for name, path in logs.items()]
+        raise AssertionError("\n".join([f"{site}: {events(home, site)} of {GIVEN}", *said])) from None
 
 
 def completed(api, site):
@@ -97,11 +107,12 @@ def test_a_site_goes_on_while_the_other_has_no_worker_and_the_backlog_arrives_ex
     with open_platform(home) as platform:
         for site in ("east", "west"):
             assert demonstration.answer_demo(platform, site, seed=5) == GIVEN
-    eventually(lambda: events(home, "east") == GIVEN, seconds=120)
+    # Prefect may find its SQLite locked for a minute or two; what is due then comes after.
+    arrived(home, "east", seconds=240)
     assert events(home, "west") == 0
 
     way_stack.release("worker-site-west")
-    eventually(lambda: events(home, "west") == GIVEN, seconds=180)
+    arrived(home, "west", seconds=240)
     before = {site: len(completed(often, site)) for site in ("east", "west")}
     eventually(lambda: all(len(completed(often, site)) > before[site] for site in before), seconds=120)
     for site in ("east", "west"):
