@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from governance.tiers import DATA_PREFIX, PEOPLE_PREFIX
+
 __all__ = ["CANDIDATES", "Refusal", "refusals", "table_of_refusals"]
 
 CANDIDATES: Final = ("bounded", "unbounded", "over-refuser", "overfitted", "one-manner")
@@ -20,13 +22,13 @@ def refusals(findings: Sequence[Mapping[str, Any]]) -> list[Refusal]:
         findings: The findings of a report, as JSON.
     """
     blocking = [finding for finding in findings if finding["verdict"] != "PASS"]
-    strata = [finding for finding in blocking if finding["rule"].startswith("A.")]
+    strata = [finding for finding in blocking if finding["rule"].startswith(PEOPLE_PREFIX)]
     others = [finding for finding in blocking if finding not in strata]
     rows = [_of_rule(finding) for finding in others]
     if strata:
         # The group that is served worst stands for all; how many more there are is said.
         worst = min(strata, key=lambda finding: finding["rate"] if finding["rate"] is not None else -1.0)
-        name = worst["rule"].removeprefix("A.")
+        name = worst["rule"].removeprefix(PEOPLE_PREFIX)
         more = f", and {len(strata) - 1} more" if len(strata) > 1 else ""
         rows.append(("agreement", f"{name}{more}", _agreement(worst)))
     return rows
@@ -34,7 +36,11 @@ def refusals(findings: Sequence[Mapping[str, Any]]) -> list[Refusal]:
 
 def _of_rule(finding: Mapping[str, Any]) -> Refusal:
     if not finding["families"]:
-        return finding["rule"], "its data" if finding["rule"].startswith("D.") else "", finding["reasons"][0]
+        return (
+            finding["rule"],
+            "its data" if finding["rule"].startswith(DATA_PREFIX) else "",
+            finding["reasons"][0],
+        )
     found = f"{finding['violations']} of {finding['families']}"
     limit = f"limit {100 * finding['limit']:g} %"
     sure = f"{100 * finding['confidence']:g} % sure"

@@ -16,6 +16,7 @@ from governance.audit.statistics import Verdict
 from governance.digest import is_digest
 from governance.instants import parse_instant, stamp
 from governance.provenance import Envelope, EnvelopeError, Statement
+from governance.tiers import DATA_PREFIX, PEOPLE_PREFIX
 from governance.waived import Waived, covering, read_waived
 
 __all__ = ["PREDICATE_TYPE", "WAIVING_TYPE", "Approval", "Decision", "decide", "parse_instant", "stamp"]
@@ -72,8 +73,10 @@ class Decision:
     @staticmethod
     def about(finding: Mapping[str, Any]) -> str:
         """What a finding counts, in a word: only a rule of conduct has violations or over-refusals."""
-        named = {"A.": "agreement", "D.": "data"}.get(str(finding["rule"])[:2])
-        return named or str(finding["direction"]).replace("_", "-")
+        rule = str(finding["rule"])
+        if rule.startswith(PEOPLE_PREFIX):
+            return "agreement"
+        return "data" if rule.startswith(DATA_PREFIX) else str(finding["direction"]).replace("_", "-")
 
     def waived(self, finding: Mapping[str, Any]) -> Waived | None:
         """What covers a finding; nothing covers another than one of Tier Two."""

@@ -147,7 +147,7 @@ def _times(decision: Decision, signers: Sequence[TrustedKey], now: datetime) -> 
 def _verdict(decision: Decision, *, accept_demonstration: bool) -> Iterable[str]:
     if decision.verdict is not Verdict.PASS:
         yield f"the verdict is {decision.verdict}"
-    for finding in sorted(decision.findings, key=lambda each: each["verdict"] != Verdict.FAIL):
+    for finding in sorted(decision.findings, key=lambda each: Verdict(each["verdict"]).place):
         if finding["verdict"] != Verdict.PASS and decision.waived(finding) is None:
             yield f"{finding['rule']} ({decision.about(finding)}): {finding['verdict']}: {'; '.join(finding['reasons'])}"
     if decision.demonstration and not accept_demonstration:

@@ -12,6 +12,8 @@ from typing import Final
 
 __all__ = [
     "BOUNDS_RULES",
+    "DATA_PREFIX",
+    "PEOPLE_PREFIX",
     "AuthorityKind",
     "Direction",
     "EvidenceGrade",
@@ -24,6 +26,10 @@ __all__ = [
 
 # What an audit tries of personalisation itself; a promotion limit may name them like rules.
 BOUNDS_RULES: Final = frozenset({"B.honoured", "B.kept"})
+DATA_PREFIX: Final = "D."
+"""How rules about the data behind a model begin; no probe asks for them."""
+PEOPLE_PREFIX: Final = "A."
+"""How findings about agreement with people begin."""
 
 
 class Tier(IntEnum):

@@ -24,6 +24,7 @@ from pathlib import Path
 from sqlalchemy import select, update
 
 from annotation.ports import ObjectStore
+from governance.audit.report import NOT_DIGESTED
 from governance.digest import canonical, digest_bytes
 from governance.errors import InputError, OutsideError, RefusedError
 from governance.log.note import Checkpoint, Note, NoteError
@@ -150,10 +151,8 @@ def _objects(db: Database, store: ObjectStore) -> Iterator[bytes]:
             report = json.loads(data)
         except ValueError:
             continue  # no report of ours
-        if report.pop("digest", None) in wanted:
-            report.pop("times", None)
-            report.pop("attempt", None)
-            yield canonical(report)
+        if report.get("digest") in wanted:
+            yield canonical({name: part for name, part in report.items() if name not in NOT_DIGESTED})
 
 
 def _check_folder(folder: Path, tree: Tree, point: Checkpoint) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from governance.audit.report import AuditReport
 from governance.audit.sentences import counted, is_about_people, is_measured
 from governance.audit.verdicts import Finding
+from governance.tiers import PEOPLE_PREFIX
 
 __all__ = ["Bar", "as_file", "draw", "figures"]
 
@@ -65,7 +66,6 @@ def figures(report: AuditReport) -> dict[str, str]:
 
 
 def _rates(report: AuditReport) -> list[Bar]:
-    order = {"FAIL": 0, "UNDECIDED": 1, "PASS": 2}
     measured = [each for each in report.findings if is_measured(each) and not is_about_people(each)]
     return [
         Bar(
@@ -77,7 +77,7 @@ def _rates(report: AuditReport) -> list[Bar]:
             limit=each.limit,
             verdict=each.verdict.value,
         )
-        for each in sorted(measured, key=lambda each: (order[each.verdict.value], each.rule, each.direction))
+        for each in sorted(measured, key=lambda each: (each.verdict.place, each.rule, each.direction))
     ]
 
 
@@ -86,7 +86,9 @@ def _strata(report: AuditReport) -> list[Bar]:
     found = report.alignment
     if found is None:
         return []
-    verdicts = {each.rule.removeprefix("A."): each for each in report.findings if is_about_people(each)}
+    verdicts = {
+        each.rule.removeprefix(PEOPLE_PREFIX): each for each in report.findings if is_about_people(each)
+    }
     rows = [row for row in found["strata"] if row["rate"] is not None]
     rows.sort(key=lambda row: (not row["primary"], row["rate"], row["stratum"]))
     return [

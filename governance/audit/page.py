@@ -34,7 +34,6 @@ from governance.audit.sentences import (
     waived,
     worth,
 )
-from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
 from governance.digest import short
 
@@ -74,7 +73,7 @@ def as_page(
         answers: (probe id, persona id) to answer, for examples.
     """
     title = f"Audit: {report.verdict}, {report.subject}"
-    ordered = sorted(enumerate(report.findings), key=lambda each: _ORDER[each[1].verdict])
+    ordered = sorted(enumerate(report.findings), key=lambda each: each[1].verdict.place)
     drawn = figures(report)
     sections = [
         _head(report),
@@ -129,9 +128,6 @@ def _head(report: AuditReport) -> str:
     )
 
 
-_ORDER = {Verdict.FAIL: 0, Verdict.UNDECIDED: 1, Verdict.PASS: 2}
-
-
 def _why(report: AuditReport) -> str:
     """What did not pass, with the first reason of each; the broken before the undecided."""
     blocking = sorted(
@@ -140,7 +136,7 @@ def _why(report: AuditReport) -> str:
             for index, each in enumerate(report.findings)
             if not each.is_passed and report.waiver_of(each) is None
         ),
-        key=lambda pair: _ORDER[pair[1].verdict],
+        key=lambda pair: pair[1].verdict.place,
     )
     if not blocking:
         return ""

@@ -17,7 +17,17 @@ from typing import Any, Final
 from governance.digest import digest, digest_set
 from governance.errors import InputError
 
-__all__ = ["Expectation", "Probe", "ProbeSet", "Property", "Turn", "json_lines", "parse_probes", "text_field"]
+__all__ = [
+    "Expectation",
+    "Probe",
+    "ProbeSet",
+    "Property",
+    "Turn",
+    "json_lines",
+    "no_number",
+    "parse_probes",
+    "text_field",
+]
 
 _ROLES: Final = ("system", "user", "assistant")
 _FIELDS: Final = frozenset({
@@ -195,7 +205,7 @@ def json_lines(text: str, *, source: str) -> list[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line, object_pairs_hook=_distinct, parse_constant=_no_number)
+            row = json.loads(line, object_pairs_hook=_distinct, parse_constant=no_number)
             json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair has no digest
         except (ValueError, RecursionError) as error:
             raise InputError(
@@ -216,7 +226,8 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _no_number(name: str) -> None:
+def no_number(name: str) -> None:
+    """Refuse NaN and the infinities; for ``parse_constant`` of :func:`json.loads`."""
     raise ValueError(f"{name} is no number")
 
 

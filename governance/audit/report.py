@@ -25,9 +25,11 @@ from governance.errors import InputError, RefusedError
 from governance.tiers import Direction
 from governance.waived import Waived, covering
 
-__all__ = ["FORMAT", "AuditReport", "FindingChange", "diff", "require_passed"]
+__all__ = ["FORMAT", "NOT_DIGESTED", "AuditReport", "FindingChange", "diff", "require_passed"]
 
 FORMAT: Final = "bounds-audit-report/1"
+NOT_DIGESTED: Final = frozenset({"digest", "attempt", "times"})
+"""Fields of the published form that its digest does not cover."""
 _DIGITS: Final = 6
 
 

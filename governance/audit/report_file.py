@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from governance.audit.report import FORMAT
+from governance.audit.probes import no_number
+from governance.audit.report import FORMAT, NOT_DIGESTED
 from governance.audit.statistics import Verdict
 from governance.digest import digest
 from governance.errors import InputError
 from governance.tiers import Direction
 
 __all__ = ["read_report"]
-
-_NO_PART: Final = frozenset({"digest", "attempt", "times"})
 
 
 def read_report(text: str, *, source: str) -> Mapping[str, Any]:
@@ -26,7 +25,7 @@ def read_report(text: str, *, source: str) -> Mapping[str, Any]:
         InputError: No report of this format, several of them, or one that its digest does not fit.
     """
     try:
-        value = json.loads(text, parse_constant=_no_number)
+        value = json.loads(text, parse_constant=no_number)
     except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", file=source) from error
     if isinstance(value, dict) and isinstance(several := value.get("reports"), list):
@@ -38,7 +37,7 @@ def read_report(text: str, *, source: str) -> Mapping[str, Any]:
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise InputError("not an audit report", file=source, expected=f"an object of format {FORMAT}")
     try:
-        now = digest({name: part for name, part in value.items() if name not in _NO_PART})
+        now = digest({name: part for name, part in value.items() if name not in NOT_DIGESTED})
     except ValueError as error:
         raise InputError(f"not an audit report: {error}", file=source) from error
     if now != value.get("digest"):
@@ -64,7 +63,3 @@ def _check_findings(report: Mapping[str, Any], source: str) -> None:
                 field=f"findings[{place}]",
                 expected="rule, direction and verdict",
             )
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number")

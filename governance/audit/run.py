@@ -23,7 +23,7 @@ from governance.audit.responses import Request, Response, Subject, digest_answer
 from governance.audit.verdicts import Finding, Ruling, find, open_finding, rule_on, rule_requests
 from governance.digest import digest, digest_set
 from governance.errors import InputError
-from governance.tiers import BOUNDS_RULES, Direction, EvidenceGrade, Tier
+from governance.tiers import BOUNDS_RULES, PEOPLE_PREFIX, Direction, EvidenceGrade, Tier
 
 __all__ = ["conclude", "judge_of", "prepared", "run_audit"]
 
@@ -193,7 +193,7 @@ def _no_model(name: str) -> Finding:
     """What stands in a report about the scripted endpoint, so that it cannot pass for one about a model."""
     return open_finding(
         Unevaluated(
-            rule="A.model",
+            rule=f"{PEOPLE_PREFIX}model",
             statement="What is audited is a model.",
             owner="the audit itself",
             tier=Tier.TWO,

@@ -10,7 +10,7 @@ from governance.audit.shown import exact_percent, percent
 from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
 from governance.instants import stamp
-from governance.tiers import Direction, EvidenceGrade
+from governance.tiers import DATA_PREFIX, PEOPLE_PREFIX, Direction, EvidenceGrade
 
 __all__ = [
     "BOUNDS_NOTE",
@@ -68,12 +68,12 @@ def waived(report: AuditReport, finding: Finding) -> list[str]:
 
 def is_about_data(finding: Finding) -> bool:
     """Whether it is a finding about the data behind the model, which no probe gives."""
-    return finding.rule.startswith("D.")
+    return finding.rule.startswith(DATA_PREFIX)
 
 
 def is_about_people(finding: Finding) -> bool:
     """Whether it is a finding about agreement with a group of people."""
-    return finding.rule.startswith("A.")
+    return finding.rule.startswith(PEOPLE_PREFIX)
 
 
 def is_measured(finding: Finding) -> bool:

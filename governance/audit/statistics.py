@@ -47,6 +47,11 @@ class Verdict(StrEnum):
     FAIL = "FAIL"
     UNDECIDED = "UNDECIDED"
 
+    @property
+    def place(self) -> int:
+        """Its place where the worst is named first: what is broken before what is undecided."""
+        return (Verdict.FAIL, Verdict.UNDECIDED, Verdict.PASS).index(self)
+
 
 def _counts(k: ArrayLike, n: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     successes, trials = np.broadcast_arrays(np.asarray(k, dtype=float), np.asarray(n, dtype=float))

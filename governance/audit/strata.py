@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,10 @@ from governance.audit.contested import NO_ANSWER, Contested
 from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
 from governance.policy.model import EffectivePolicy
-from governance.tiers import Direction, EvidenceGrade, Tier
+from governance.tiers import PEOPLE_PREFIX, Direction, EvidenceGrade, Tier
 
 __all__ = ["Alignment", "alignment_findings", "gap_bounds", "stratum_name"]
 
-PREFIX: Final = "A."
 Stratum = Mapping[str, str]
 
 
@@ -111,7 +110,7 @@ def _statement(need: Mapping[str, Any], stratum: Stratum) -> str:
 
 def _open(policy: EffectivePolicy, need: Mapping[str, Any], stratum: Stratum, reason: str) -> Finding:
     return Finding(
-        rule=f"{PREFIX}{stratum_name(stratum)}",
+        rule=f"{PEOPLE_PREFIX}{stratum_name(stratum)}",
         statement=_statement(need, stratum),
         owner=_owner(policy),
         tier=Tier.TWO,
@@ -148,7 +147,7 @@ def _finding(
         verdict = Verdict.UNDECIDED if verdict is Verdict.PASS else verdict
         reasons.append("the people are simulated, which only a demonstration's policy accepts")
     return Finding(
-        rule=f"{PREFIX}{stratum_name(stratum)}",
+        rule=f"{PEOPLE_PREFIX}{stratum_name(stratum)}",
         statement=_statement(need, stratum),
         owner=_owner(policy),
         tier=Tier.TWO,
@@ -234,7 +233,7 @@ def _gap(
         verdict = Verdict.UNDECIDED
         reasons.append("the people are simulated, which only a demonstration's policy accepts")
     return Finding(
-        rule=f"{PREFIX}gap",
+        rule=f"{PEOPLE_PREFIX}gap",
         statement="The best and the worst served primary stratum do not lie too far apart.",
         owner=_owner(policy),
         tier=Tier.TWO,

@@ -19,6 +19,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from governance.audit.statistics import Verdict
 from governance.decision import Decision
 from governance.errors import BoundsError, OutsideError, RefusedError
 from governance.promotion import AUDITOR
@@ -40,7 +41,6 @@ __all__ = ["PATH", "router"]
 
 PATH: Final = "/models"
 _LARGEST: Final = 4 * 2**20
-_WORST: Final = ("FAIL", "UNDECIDED", "PASS")
 
 
 def router(settings: Settings, pages: Pages) -> APIRouter:
@@ -154,7 +154,7 @@ def _view(db: Database, row: ledger.Decision, trust: Trust, now: datetime) -> di
         "waivers": waivers_of(db, trust, now, decision),
         "beside": beside_champions(db, decision, trust),
         "decision": decision,
-        "findings": sorted(decision.findings, key=lambda each: _WORST.index(each["verdict"])),
+        "findings": sorted(decision.findings, key=lambda each: Verdict(each["verdict"]).place),
         "withdrawn": len(flagged_releases(db).get(decision.release or "", ())),
         "digest": row.digest,
         "auditors": sorted(auditors),
