@@ -75,7 +75,7 @@ def state_in(connection: Connection, site: str, annotator: str) -> ConsentState 
     return state_of(_events(connection, site, annotator))
 
 
-def state_of(events: Sequence[Mapping[str, Any]]) -> ConsentState | None:
+def state_of(events: Sequence[Mapping[Any, Any]]) -> ConsentState | None:
     """What a person agrees to after all their consent events, oldest first; None if there are none."""
     if not events:
         return None

@@ -11,11 +11,10 @@ from sqlalchemy import Connection, func, select
 
 from annotation.enrolment import Enrolled
 from annotation.live import PURPOSE, Campaign, Conversation, Reply, Turn
-from infra.consents import state_in
 from infra.database import Database
 from infra.live_campaigns import opened
 from infra.person_keys import PersonKeys
-from infra.reservations import is_serving
+from infra.reservations import serving_state
 from infra.tables import LIVE_CAMPAIGNS, LIVE_CONVERSATIONS, LIVE_REPLIES, LIVE_TURNS, PORTAL_JUDGEMENTS
 
 __all__ = ["ConversationState", "of_person"]
@@ -66,9 +65,8 @@ class ConversationState:
 
     def _consent(self, connection: Connection, person: Enrolled) -> str | None:
         """The consent under which the person's words may go to models now."""
-        consent = is_serving(connection, self._site, person.annotator)
-        state = state_in(connection, self._site, person.annotator)
-        return consent if state is not None and state.is_live(PURPOSE) else None
+        state = serving_state(connection, self._site, person.annotator)
+        return state.consent if state is not None and state.is_live(PURPOSE) else None
 
     def _row(self, connection: Connection, person: Enrolled, conversation: str) -> Any:
         here = of_person(LIVE_CONVERSATIONS, person) & (LIVE_CONVERSATIONS.c.conversation == conversation)

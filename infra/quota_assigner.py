@@ -38,7 +38,6 @@ from infra.reservations import HOLD, PlainAssigner, portal_presentation
 from infra.settings import SiteSettings
 from infra.tables import (
     GOLD_ITEMS,
-    ITEMS,
     PLACEMENTS,
     PORTAL_ITEMS,
     PORTAL_JUDGEMENTS,
@@ -192,7 +191,7 @@ class QuotaAssigner(PlainAssigner):
             )
         if item is None:
             return None
-        record = connection.execute(select(ITEMS.c.record).where(ITEMS.c.item == item)).scalar_one()
+        record = self._record(connection, item)
         row, turn = self._shown(connection, record, items[role][item], cell, consent, policy, now)
         self._hold_for(connection, annotator, row, now)
         connection.execute(

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, bindparam, case, delete, func, insert, select, update
 
+from annotation.enrolment import ConsentState
 from annotation.labelling import page_digest, require_showable
 from annotation.presentations import FIRST_PORTAL_SLOT, least_used_order, presentation_id
 from annotation.records import Source
@@ -43,6 +44,7 @@ __all__ = [
     "is_serving",
     "mark_done",
     "portal_presentation",
+    "serving_state",
 ]
 
 COLLECTION: Final = "collection"
@@ -53,7 +55,7 @@ _COUNTING: Final = ("held", "done")
 # Statements that every page needs are built once: building one anew costs as much as running it.
 _SITE: Final[BindParameter[str]] = bindparam("site")
 _ANNOTATOR: Final[BindParameter[str]] = bindparam("annotator")
-_OF_PERSON = (RESERVATIONS.c.site == _SITE) & (RESERVATIONS.c.annotator == _ANNOTATOR)
+_OF_PERSON: Final = (RESERVATIONS.c.site == _SITE) & (RESERVATIONS.c.annotator == _ANNOTATOR)
 _SERVING: Final = (
     select(
         ANNOTATORS.c.stopped_at,
@@ -125,13 +127,19 @@ def add_portal_items(db: Database, site: str, items: Sequence[str], *, kind: str
         return int(connection.execute(count).scalar_one() - before)
 
 
-def is_serving(connection: Connection, site: str, annotator: str) -> str | None:
-    """The consent under which the person may be shown an item now; None if they may not."""
+def serving_state(connection: Connection, site: str, annotator: str) -> ConsentState | None:
+    """What the person agrees to if they may be shown an item now; None if they may not."""
     events = connection.execute(_SERVING, {"site": site, "annotator": annotator}).mappings().all()
     if not events or events[0]["stopped_at"] is not None:
         return None
-    state = state_of([{str(name): value for name, value in event.items()} for event in events])
-    return state.consent if state is not None and state.is_live(COLLECTION) else None
+    state = state_of(events)
+    return state if state is not None and state.is_live(COLLECTION) else None
+
+
+def is_serving(connection: Connection, site: str, annotator: str) -> str | None:
+    """The consent under which the person may be shown an item now; None if they may not."""
+    state = serving_state(connection, site, annotator)
+    return None if state is None else state.consent
 
 
 def mark_done(connection: Connection, presentation: str) -> None:
@@ -259,10 +267,15 @@ class PlainAssigner:
             return None
         least = min(counts[item] for item in left)
         item = min((one for one in left if counts[one] == least), key=lambda one: self._draw(one, annotator))
-        found = connection.execute(_RECORD, {"item": item}).scalar_one()
+        found = self._record(connection, item)
         row = self._present(connection, found, kinds[item], consent, policy, now)
         self._hold_for(connection, annotator, row, now)
         return row.presentation
+
+    def _record(self, connection: Connection, item: str) -> Mapping[str, Any]:
+        """The item's ``ITEMS`` row."""
+        record: Mapping[str, Any] = connection.execute(_RECORD, {"item": item}).scalar_one()
+        return record
 
     def _hold_for(self, connection: Connection, annotator: str, row: Presentation, now: datetime) -> None:
         """Write the presentation and its reservation."""

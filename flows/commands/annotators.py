@@ -59,9 +59,10 @@ def invite(
     _check_locale(locale)
     seen: set[str] = set()
     for address, _ in people:  # all of them before anything is made: a link is printed once
-        if check_contact(address) in seen:
+        contact_kept = check_contact(address)
+        if contact_kept in seen:
             raise InputError("the same address twice", field="contact", value=address, expected="each once")
-        seen.add(address.strip())
+        seen.add(contact_kept)
     settings, db, now = _open(home)
     where = site or settings.sites[0].id
     made = []

@@ -186,16 +186,7 @@ class Stack:
 
     def _plan(self) -> list[Part]:
         """Settings, secrets, ports and record of the folder; then the parts they describe."""
-        for (
-            site
-        ) in self._sites:  # before anything is written: a folder with such a site could not be read again
-            if not re.fullmatch(SITE_ID, site):
-                raise InputError(
-                    "not the id of a site",
-                    field="--site",
-                    value=site,
-                    expected="a lower-case letter, then at most 30 of a-z, 0-9 and -",
-                )
+        _check_sites(self._sites)
         before = load_settings(self.home)
         kept = read_record(self.home).get("settings", {})
         store: Store = self._store or before.store
@@ -291,6 +282,18 @@ def _checked(parts: Sequence[str]) -> tuple[str, ...]:
             "workers need their server", field="parts", value=tuple(parts), expected="prefect too"
         )
     return tuple(parts)
+
+
+def _check_sites(sites: Iterable[str]) -> None:
+    """Refuse an impossible site before anything is written: a folder with one could not be read again."""
+    for site in sites:
+        if not re.fullmatch(SITE_ID, site):
+            raise InputError(
+                "not the id of a site",
+                field="--site",
+                value=site,
+                expected="a lower-case letter, then at most 30 of a-z, 0-9 and -",
+            )
 
 
 def _addresses(
