@@ -1,9 +1,9 @@
 """The pages of a model: which version carried which alias, and what is known of each decided version.
 
-``/models`` lists what the record knows, ``/models/<model>`` is its history, ``/models/<model>/<version>`` the evidence of one
-version with the approvals it has and lacks, and ``report.html`` below it the audit's report with its figures. An approval is a
-signature: it is made in the browser with a key that never leaves it (``approve.js``) and is judged here like any other; nobody
-is logged in and nothing else is believed.
+``/models`` says of each model what carries an alias now, ``/models/<model>`` is its history, ``/models/<model>/<version>``
+the evidence of one version with the approvals it has and lacks, and ``report.html`` below it the audit's report with its
+figures. An approval is a signature: it is made in the browser with a key that never leaves it (``approve.js``) and is judged
+here like any other; nobody is logged in and nothing else is believed.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from infra.waivers import waivers_of
 from infra.web.evidence import beside_champions, mlflow_address
 from infra.web.pages import Pages
 from infra.web.reports import Reports
+from infra.web.standing import standings
 from infra.withdrawals import flagged_releases
 
 __all__ = ["PATH", "router"]
@@ -56,9 +57,9 @@ def router(settings: Settings, pages: Pages) -> APIRouter:
 
     @routes.get(PATH, response_class=HTMLResponse)
     def models() -> HTMLResponse:
-        with opened() as (db, _, _now):
-            names = {row.model for row in ledger.decisions(db)} | {row.model for row in ledger.promotions(db)}
-        return pages.page("models.html", here=PATH, models=sorted(names))
+        with opened() as (db, _, now):
+            rows = standings(db, now)
+        return pages.page("models.html", here=PATH, rows=rows)
 
     @routes.get(PATH + "/{model}", response_class=HTMLResponse)
     def model_history(model: str) -> HTMLResponse:

@@ -10,6 +10,7 @@ import pytest
 from governance.audit.page import as_page
 from governance.audit.plan import make_plan
 from governance.audit.run import conclude
+from governance.audit.statistics import Verdict
 from governance.decision import Approval
 from governance.provenance import Trust
 from governance.trust import KEEPER, TRUST_TYPE, TrustVersion
@@ -20,7 +21,7 @@ from infra.objects import open_store
 from infra.trust import add_version, current_trust, newest_version, sign_payload, start_chain
 from infra.web.app import create_app
 from tests.support.audits import answers_and_judge, policy, probe_set
-from tests.support.browser import CHROMIUM, CONTRAST, UNNAMED, picture
+from tests.support.browser import CHROMIUM, CONTRAST, HIDDEN, UNNAMED, picture
 from tests.support.decisions import FINDING, decision, signing_key, trusted
 from tests.support.record import decided, moved, settings_of
 from tests.support.served import served
@@ -108,9 +109,31 @@ def settings(tmp_path_factory):
             at=NOW - timedelta(hours=5),
             reasons=("0 of 2 approvals by model-reviewer or policy-owner",),
         )
+        others(db)
         envelope = waiting.envelope.encode()
         take(db, envelope, approve(envelope, signing_key("ann")), trust=current_trust(made, db, NOW), now=NOW)
     return made
+
+
+def others(db):
+    """A model whose only decision failed, and one in use on a decision that expired, then judged again at another version."""
+    decided(
+        db,
+        decision(
+            model="essay-coach", version="1", verdict=Verdict.FAIL, findings=(FINDING | {"verdict": "FAIL"},),
+            issued=NOW - timedelta(days=2), expires=NOW + timedelta(days=20),
+        ),
+        at=NOW - timedelta(days=2),
+    )  # fmt: skip
+    old = decided(
+        db,
+        decision(
+            model="übersetzer der stadtverwaltung", version="7",
+            issued=NOW - timedelta(days=40), expires=NOW - timedelta(days=1),
+        ),
+        at=NOW - timedelta(days=40),
+    )  # fmt: skip
+    moved(db, old, at=NOW - timedelta(days=39))
 
 
 def _decisions(db):
@@ -140,14 +163,38 @@ def test_it_fits_is_legible_and_named(open_page, path, width, scheme):
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate(UNNAMED) == []
     assert page.complaints == []
-    name = {"/models/chat": "model", "/models/chat/3": "model-version"}.get(path)
+    assert page.evaluate(HIDDEN) == []
+    name = {"/models": "models", "/models/chat": "model", "/models/chat/3": "model-version"}.get(path)
     if name:
         picture(page, name, width=width, scheme=scheme)
 
 
+def test_every_model_says_what_is_in_use_and_what_its_audit_said(open_page):
+    page = open_page("/models")
+
+    def cells(model):
+        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=model, exact=True))
+        return [text.replace("\n", " ") for text in row.get_by_role("cell").all_inner_texts()]
+
+    def day(days):
+        return (NOW - timedelta(days=days)).strftime("%-d %b %Y")
+
+    used, verdict, judged, since, last = cells("chat")
+    assert (used, verdict) == ("version 1 as champion", "PASS")
+    assert (judged[:-7], since[:-7], last[:-7]) == (day(20), day(3), f"version 3 PASS {day(1)}")
+    used, *_, last = cells("essay-coach")
+    assert (used, last[:-7]) == ("no version", f"version 1 FAIL {day(2)}")
+    used, verdict, *_, last = cells("übersetzer der stadtverwaltung")
+    assert (used, verdict, last) == ("version 7 as champion", "PASS, expired", "the version in use")
+    page.get_by_role("link", name="version 7").press("Enter")
+    # the page of the version says it in the same words
+    assert page.locator("h1 .verdict").inner_text() == "PASS"
+    assert "(expired)" in page.locator(".lead").inner_text()
+
+
 def test_the_history_says_who_when_and_why(open_page):
     page = open_page("/models")
-    page.get_by_role("link", name="chat").click()
+    page.get_by_role("link", name="chat", exact=True).click()
     stays = page.locator(".stay")
     assert stays.count() == 3
     assert "version 1 as champion" in stays.nth(0).inner_text().replace("\n", " ")
