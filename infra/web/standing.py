@@ -57,7 +57,7 @@ def standings(db: Database, now: datetime) -> list[Standing]:
     moves = ledger.promotions(db)
     last = {(row.model, row.alias): row for row in moves if row.outcome != "refused"}
     carried = sorted(key for key, row in last.items() if row.outcome == "promoted")
-    without = {row.model for row in [*decided.values(), *moves]} - {model for model, _ in carried}
+    without = {*newest, *(row.model for row in moves)} - {model for model, _ in carried}
 
     def rows() -> Iterator[Standing]:
         for model, alias in carried:
