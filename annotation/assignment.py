@@ -190,15 +190,13 @@ class Counts:
     by_both: Mapping[tuple[str, Cell], int]
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[str, Cell]]) -> Counts:
-        """Counted from ``(item, cell)`` of every judgement."""
+    def of(cls, by_both: Mapping[tuple[str, Cell], int]) -> Counts:
+        """Summed up from how many judgements there are by item and cell."""
         by_item: dict[str, int] = {}
         by_cell: dict[Cell, int] = {}
-        by_both: dict[tuple[str, Cell], int] = {}
-        for item, cell in pairs:
-            by_item[item] = by_item.get(item, 0) + 1
-            by_cell[cell] = by_cell.get(cell, 0) + 1
-            by_both[item, cell] = by_both.get((item, cell), 0) + 1
+        for (item, cell), count in by_both.items():
+            by_item[item] = by_item.get(item, 0) + count
+            by_cell[cell] = by_cell.get(cell, 0) + count
         return cls(by_item=by_item, by_cell=by_cell, by_both=by_both)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from annotation.enrolment import GivenAnswer
 from annotation.records import AnswerStatus
@@ -16,6 +16,17 @@ from infra.person_keys import PersonKeyDestroyedError, PersonKeys
 from infra.tables import ANNOTATORS, CODEBOOK_ANSWERS
 
 __all__ = ["answers_of", "give_answers", "portal_profiles"]
+
+# Every item that is given out by a plan asks for a person's answers, so the statement is built once.
+_NEWEST: Final = (
+    select(CODEBOOK_ANSWERS)
+    .where(
+        CODEBOOK_ANSWERS.c.site == bindparam("site"),
+        CODEBOOK_ANSWERS.c.annotator == bindparam("annotator"),
+        CODEBOOK_ANSWERS.c.codebook == bindparam("codebook"),
+    )
+    .order_by(CODEBOOK_ANSWERS.c.revision)
+)
 
 
 def give_answers(
@@ -122,19 +133,11 @@ def portal_profiles(db: Database, keys: PersonKeys, site: str) -> list[dict[str,
 
 
 def _newest(connection: Connection, site: str, codebook: str, annotator: str) -> dict[str, dict[str, Any]]:
-    query = (
-        select(CODEBOOK_ANSWERS)
-        .where(
-            CODEBOOK_ANSWERS.c.site == site,
-            CODEBOOK_ANSWERS.c.annotator == annotator,
-            CODEBOOK_ANSWERS.c.codebook == codebook,
-        )
-        .order_by(CODEBOOK_ANSWERS.c.revision)
-    )
+    of = {"site": site, "annotator": annotator, "codebook": codebook}
     # Later revisions overwrite earlier ones.
     return {
         row["field"]: {str(name): value for name, value in row.items()}
-        for row in connection.execute(query).mappings()
+        for row in connection.execute(_NEWEST, of).mappings()
     }
 
 

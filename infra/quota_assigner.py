@@ -16,13 +16,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, func, insert, select
 
 from annotation.assignment import (
     OUTSIDE,
     Achieved,
     Cell,
     Counts,
+    Limits,
     Plan,
     Role,
     achieved,
@@ -49,6 +50,60 @@ __all__ = ["QuotaAssigner"]
 
 _COUNTING: Final = ("held", "done")
 _DAY: Final = timedelta(days=1)
+# Statements that every page needs are built once: building one anew costs as much as running it.
+_SITE: Final[BindParameter[str]] = bindparam("site")
+_ANNOTATOR: Final[BindParameter[str]] = bindparam("annotator")
+_ITEM: Final[BindParameter[str]] = bindparam("item")
+_CELL: Final[BindParameter[str]] = bindparam("cell")
+_OF_PERSON: Final = (RESERVATIONS.c.site == _SITE) & (RESERVATIONS.c.annotator == _ANNOTATOR)
+_JUDGED: Final = (PORTAL_JUDGEMENTS.c.site == _SITE) & (PORTAL_JUDGEMENTS.c.annotator == _ANNOTATOR)
+_PLACED: Final = RESERVATIONS.join(PLACEMENTS, PLACEMENTS.c.presentation == RESERVATIONS.c.presentation)
+_GIVEN: Final = select(func.count()).select_from(PORTAL_JUDGEMENTS).where(_JUDGED)
+_GIVEN_SINCE: Final = select(PORTAL_JUDGEMENTS.c.presented_at, PORTAL_JUDGEMENTS.c.submitted_at).where(
+    _JUDGED, PORTAL_JUDGEMENTS.c.submitted_at > bindparam("since")
+)
+_MINE: Final = (
+    select(RESERVATIONS.c.presentation, RESERVATIONS.c.item, RESERVATIONS.c.state, PLACEMENTS.c.cell)
+    .select_from(_PLACED)
+    .where(_OF_PERSON, RESERVATIONS.c.state.in_(("held", "expired")))
+    .order_by(RESERVATIONS.c.state.desc(), RESERVATIONS.c.reserved_at)
+)
+_MET: Final = select(RESERVATIONS.c.item).where(_OF_PERSON)
+_ITEMS: Final = (
+    select(PORTAL_ITEMS.c.item, PORTAL_ITEMS.c.kind, GOLD_ITEMS.c.role)
+    .select_from(
+        PORTAL_ITEMS.outerjoin(
+            GOLD_ITEMS,
+            (GOLD_ITEMS.c.site == PORTAL_ITEMS.c.site) & (GOLD_ITEMS.c.item == PORTAL_ITEMS.c.item),
+        )
+    )
+    .where(PORTAL_ITEMS.c.site == _SITE)
+    .order_by(PORTAL_ITEMS.c.item)
+)
+_COUNTS: Final = (
+    select(RESERVATIONS.c.item, PLACEMENTS.c.cell, func.count())
+    .select_from(_PLACED)
+    .where(
+        RESERVATIONS.c.site == _SITE,
+        RESERVATIONS.c.state.in_(_COUNTING),
+        PLACEMENTS.c.role == str(Role.ORDINARY),
+    )
+    .group_by(RESERVATIONS.c.item, PLACEMENTS.c.cell)
+)
+_TURNS: Final = (
+    select(PLACEMENTS.c.cell, PLACEMENTS.c.turn, RESERVATIONS.c.item, func.count())
+    .select_from(_PLACED)
+    .where(
+        RESERVATIONS.c.site == _SITE,
+        RESERVATIONS.c.state.in_(_COUNTING),
+        PLACEMENTS.c.candidates == bindparam("candidates"),
+        (PLACEMENTS.c.cell == _CELL) | (RESERVATIONS.c.item == _ITEM),
+    )
+    .group_by(PLACEMENTS.c.cell, PLACEMENTS.c.turn, RESERVATIONS.c.item)
+)
+_LAST_SLOT: Final = select(func.max(PRESENTATIONS.c.slot)).where(
+    PRESENTATIONS.c.site == _SITE, PRESENTATIONS.c.item == _ITEM
+)
 
 Profile = Callable[[str], Mapping[str, str | None]]
 """The codebook answers of a person by field; what they did not answer is missing or None."""
@@ -90,36 +145,25 @@ class QuotaAssigner(PlainAssigner):
 
     def reserve(self, annotator: str, now: datetime) -> str | None:
         """The presentation held for the person, or a new one; None if nothing is left for them, or a limit is reached."""
-        with self._db.read() as connection:
-            given = self._given(connection, annotator, now)
-        if self._plan.limits.reached(**given) is not None:
-            return None
+        if self._plan.limits != Limits():
+            with self._db.read() as connection:
+                given = self._given(connection, annotator, now)
+            if self._plan.limits.reached(**given) is not None:
+                return None
         return super().reserve(annotator, now)
 
     def _given(self, connection: Connection, annotator: str, now: datetime) -> dict[str, Any]:
-        here = (PORTAL_JUDGEMENTS.c.site == self._site.id) & (PORTAL_JUDGEMENTS.c.annotator == annotator)
-        count = select(func.count()).select_from(PORTAL_JUDGEMENTS).where(here)
-        times = connection.execute(
-            select(PORTAL_JUDGEMENTS.c.presented_at, PORTAL_JUDGEMENTS.c.submitted_at).where(
-                here, PORTAL_JUDGEMENTS.c.submitted_at > now - _DAY
-            )
-        ).all()
+        of = {"site": self._site.id, "annotator": annotator}
+        times = connection.execute(_GIVEN_SINCE, {**of, "since": now - _DAY}).all()
         return {
-            "items": int(connection.execute(count).scalar_one()),
+            "items": int(connection.execute(_GIVEN, of).scalar_one()),
             "items_today": len(times),
             "seconds_today": sum((row.submitted_at - row.presented_at).total_seconds() for row in times),
         }
 
     def _held(self, connection: Connection, annotator: str, now: datetime) -> str | None:
-        mine = (RESERVATIONS.c.site == self._site.id) & (RESERVATIONS.c.annotator == annotator)
-        query = (
-            select(RESERVATIONS.c.presentation, RESERVATIONS.c.item, RESERVATIONS.c.state, PLACEMENTS.c.cell)
-            .join(PLACEMENTS, PLACEMENTS.c.presentation == RESERVATIONS.c.presentation)
-            .where(mine, RESERVATIONS.c.state.in_(("held", "expired")))
-            .order_by(RESERVATIONS.c.state.desc(), RESERVATIONS.c.reserved_at)
-        )
         counts: Counts | None = None
-        for row in connection.execute(query).all():
+        for row in connection.execute(_MINE, {"site": self._site.id, "annotator": annotator}).all():
             if row.state == "expired":
                 # A person who comes back late goes on where they were, if the place was not given away.
                 counts = self._counted(connection) if counts is None else counts
@@ -128,54 +172,29 @@ class QuotaAssigner(PlainAssigner):
                 items = len(self._items(connection)[Role.ORDINARY])
                 if full or counts.by_cell.get(cell, 0) >= self._plan.quota(cell, items):
                     continue
-            here = RESERVATIONS.c.presentation == row.presentation
-            connection.execute(
-                update(RESERVATIONS).where(here).values(state="held", expires_at=now + self._hold)
-            )
+            self._hold_on(connection, row.presentation, now)
             return str(row.presentation)
         return None
 
     def _items(self, connection: Connection) -> dict[Role, dict[str, str]]:
         """Role → item → kind, of every item of the site's portal."""
-        joined = PORTAL_ITEMS.outerjoin(
-            GOLD_ITEMS,
-            (GOLD_ITEMS.c.site == PORTAL_ITEMS.c.site) & (GOLD_ITEMS.c.item == PORTAL_ITEMS.c.item),
-        )
-        query = (
-            select(PORTAL_ITEMS.c.item, PORTAL_ITEMS.c.kind, GOLD_ITEMS.c.role)
-            .select_from(joined)
-            .where(PORTAL_ITEMS.c.site == self._site.id)
-            .order_by(PORTAL_ITEMS.c.item)
-        )
         found: dict[Role, dict[str, str]] = {role: {} for role in Role}
-        for row in connection.execute(query):
+        for row in connection.execute(_ITEMS, {"site": self._site.id}):
             found[Role(row.role or Role.ORDINARY)][row.item] = row.kind
         return found
 
     def _counted(self, connection: Connection) -> Counts:
         """What is done or in flight of ordinary items."""
-        query = (
-            select(RESERVATIONS.c.item, PLACEMENTS.c.cell, func.count())
-            .join(PLACEMENTS, PLACEMENTS.c.presentation == RESERVATIONS.c.presentation)
-            .where(
-                RESERVATIONS.c.site == self._site.id,
-                RESERVATIONS.c.state.in_(_COUNTING),
-                PLACEMENTS.c.role == str(Role.ORDINARY),
-            )
-            .group_by(RESERVATIONS.c.item, PLACEMENTS.c.cell)
-        )
-        pairs = [
-            (row[0], self._cells.get(row[1], OUTSIDE))
-            for row in connection.execute(query)
-            for _ in range(int(row[2]))
-        ]
+        pairs: Counter[tuple[str, Cell]] = Counter()
+        for item, token, count in connection.execute(_COUNTS, {"site": self._site.id}):
+            pairs[item, self._cells.get(token, OUTSIDE)] += int(count)
         return Counts.of(pairs)
 
     def _new(
         self, connection: Connection, annotator: str, consent: str, policy: str | None, now: datetime
     ) -> str | None:
-        mine = (RESERVATIONS.c.site == self._site.id) & (RESERVATIONS.c.annotator == annotator)
-        met = list(connection.execute(select(RESERVATIONS.c.item).where(mine)).scalars())
+        of = {"site": self._site.id, "annotator": annotator}
+        met = list(connection.execute(_MET, of).scalars())
         items = self._items(connection)
         cell = self._plan.cell_of(self._profile(annotator))
         item, role = self._special(annotator, items, met)
@@ -195,15 +214,15 @@ class QuotaAssigner(PlainAssigner):
         row, turn = self._shown(connection, record, items[role][item], cell, consent, policy, now)
         self._hold_for(connection, annotator, row, now)
         connection.execute(
-            insert(PLACEMENTS).values(
-                presentation=row.presentation,
-                site=self._site.id,
-                annotator=annotator,
-                cell=self._token(cell),
-                role=str(role),
-                turn=turn,
-                candidates=len(row.shown),
-            )
+            insert(PLACEMENTS),
+            {
+                "presentation": row.presentation,
+                **of,
+                "cell": self._token(cell),
+                "role": str(role),
+                "turn": turn,
+                "candidates": len(row.shown),
+            },
         )
         return row.presentation
 
@@ -212,10 +231,10 @@ class QuotaAssigner(PlainAssigner):
     ) -> tuple[str | None, Role]:
         """The gold or attention item that is due for the person; an ordinary one where none is left of them."""
         role = due_role(self._plan, len(met) + 1)
-        left = sorted(set(items[role]) - set(met), key=lambda item: self._draw(item, annotator))
-        if role is Role.ORDINARY or not left:
+        left = set() if role is Role.ORDINARY else set(items[role]) - set(met)
+        if not left:
             return None, Role.ORDINARY
-        return left[0], role
+        return min(left, key=lambda item: self._draw(item, annotator)), role
 
     def _shown(
         self,
@@ -228,29 +247,19 @@ class QuotaAssigner(PlainAssigner):
         now: datetime,
     ) -> tuple[Presentation, int]:
         ids = [candidate["candidate"] for candidate in item["candidates"]]
-        query = (
-            select(PLACEMENTS.c.cell, PLACEMENTS.c.turn, RESERVATIONS.c.item, func.count())
-            .join(RESERVATIONS, RESERVATIONS.c.presentation == PLACEMENTS.c.presentation)
-            .where(
-                RESERVATIONS.c.site == self._site.id,
-                RESERVATIONS.c.state.in_(_COUNTING),
-                PLACEMENTS.c.candidates == len(ids),
-                (PLACEMENTS.c.cell == self._token(cell)) | (RESERVATIONS.c.item == item["item"]),
-            )
-            .group_by(PLACEMENTS.c.cell, PLACEMENTS.c.turn, RESERVATIONS.c.item)
-        )
+        of = {"site": self._site.id, "item": item["item"]}
+        token = self._token(cell)
         of_cell: Counter[int] = Counter()
         of_item: Counter[int] = Counter()
-        for row in connection.execute(query):
-            if row.cell == self._token(cell):
+        for row in connection.execute(_TURNS, {**of, "cell": token, "candidates": len(ids)}):
+            if row.cell == token:
                 of_cell[row.turn] += int(row[3])
             if row.item == item["item"]:
                 of_item[row.turn] += int(row[3])
         order, turn = balanced_order(
             ids, item=item["item"], turns_of_cell=of_cell, turns_of_item=of_item, seed=self._site.seed
         )
-        here = (PRESENTATIONS.c.site == self._site.id) & (PRESENTATIONS.c.item == item["item"])
-        last = connection.execute(select(func.max(PRESENTATIONS.c.slot)).where(here)).scalar_one()
+        last = connection.execute(_LAST_SLOT, of).scalar_one()
         slot = max(FIRST_PORTAL_SLOT - 1, -1 if last is None else int(last)) + 1
         shown = portal_presentation(
             self._site.id, item, slot, order, kind=kind, policy=policy, consent=consent, now=now

@@ -87,6 +87,11 @@ _MINE: Final = (
     .where(_OF_PERSON, RESERVATIONS.c.state.in_(("held", "expired")))
     .order_by(RESERVATIONS.c.state.desc(), RESERVATIONS.c.reserved_at)
 )
+_HOLD: Final = (
+    update(RESERVATIONS)
+    .where(RESERVATIONS.c.presentation == bindparam("of"))
+    .values(state="held", expires_at=bindparam("until"))
+)
 _COUNTS: Final = (
     select(RESERVATIONS.c.item, func.count())
     .where(RESERVATIONS.c.site == _SITE, RESERVATIONS.c.state.in_(_COUNTING))
@@ -245,12 +250,13 @@ class PlainAssigner:
                 counts = self._counts(connection) if counts is None else counts
                 if counts[row.item] >= self._site.portal_overlap:
                     continue
-            here = RESERVATIONS.c.presentation == row.presentation
-            connection.execute(
-                update(RESERVATIONS).where(here).values(state="held", expires_at=now + self._hold)
-            )
+            self._hold_on(connection, row.presentation, now)
             return str(row.presentation)
         return None
+
+    def _hold_on(self, connection: Connection, presentation: str, now: datetime) -> None:
+        """Hold a presentation from now on, also one whose time had ended."""
+        connection.execute(_HOLD, {"of": presentation, "until": now + self._hold})
 
     def _counts(self, connection: Connection) -> Counter[str]:
         found = connection.execute(_COUNTS, {"site": self._site.id})

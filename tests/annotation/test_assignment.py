@@ -108,7 +108,7 @@ def test_unsound_plans(old: str, new: str, message: str) -> None:
 def test_the_greatest_deficit_by_hand() -> None:
     two = plan(cells={("a",): 0.5, ("b",): 0.5}, overlap=2)
     # a's target is 1 per item. On i1 it has 1 (deficit 0), on i2 none (1), on i3 none (1) but b was there.
-    counts = Counts.of([("i1", ("a",)), ("i3", ("b",))])
+    counts = Counts.of({("i1", ("a",)): 1, ("i3", ("b",)): 1})
     ask: dict[str, Any] = {"cell": ("a",), "annotator": "p", "items": ["i1", "i2", "i3"], "seed": 1}
     assert choose(two, met=(), counts=counts, **ask) == "i2"
     assert choose(two, met=["i2"], counts=counts, **ask) == "i3"
@@ -170,7 +170,7 @@ def test_laws_of_a_collection(moves: list[tuple[int, str]], overlap: int, items:
     met: dict[int, list[str]] = {n: [] for n in range(8)}
     for person, move in moves:
         counting = [*done, *held.items()]
-        counts = Counts.of((item, cells[who]) for who, item in counting)
+        counts = Counts.of(Counter((item, cells[who]) for who, item in counting))
         if move == "ask" and person not in held:
             ask: dict[str, Any] = {
                 "cell": cells[person],
