@@ -51,9 +51,7 @@ def unchanged(before: Decision, after: Decision) -> int:
 
 
 def _findings(decision: Decision) -> dict[tuple[str, str], str]:
-    return {
-        (str(row["rule"]), str(row["direction"]).replace("_", "-")): _said(row) for row in decision.findings
-    }
+    return {(str(row["rule"]), str(decision.about(row))): _said(row) for row in decision.findings}
 
 
 def _said(row: Mapping[str, Any]) -> str:

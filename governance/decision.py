@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from governance.audit.report import AuditReport
 from governance.audit.statistics import Verdict
+from governance.counted import Counted, counted_by
 from governance.digest import is_digest
 from governance.instants import parse_instant, stamp
 from governance.provenance import Envelope, EnvelopeError, Statement
-from governance.tiers import DATA_PREFIX, PEOPLE_PREFIX
 from governance.waived import Waived, covering, read_waived
 
 __all__ = ["PREDICATE_TYPE", "WAIVING_TYPE", "Approval", "Decision", "decide", "parse_instant", "stamp"]
@@ -71,12 +71,9 @@ class Decision:
     waivers: tuple[Waived, ...] = ()
 
     @staticmethod
-    def about(finding: Mapping[str, Any]) -> str:
-        """What a finding counts, in a word: only a rule of conduct has violations or over-refusals."""
-        rule = str(finding["rule"])
-        if rule.startswith(PEOPLE_PREFIX):
-            return "agreement"
-        return "data" if rule.startswith(DATA_PREFIX) else str(finding["direction"]).replace("_", "-")
+    def about(finding: Mapping[str, Any]) -> Counted:
+        """What a finding counts, in a word."""
+        return counted_by(str(finding["rule"]), str(finding["direction"]))
 
     def waived(self, finding: Mapping[str, Any]) -> Waived | None:
         """What covers a finding; nothing covers another than one of Tier Two."""

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from governance.audit.statistics import Verdict
+from governance.counted import finding_sentence
 from governance.decision import PREDICATE_TYPE, Approval, Decision, decide, stamp
 from governance.digest import is_digest
 from governance.errors import RefusedError
@@ -149,7 +150,9 @@ def _verdict(decision: Decision, *, accept_demonstration: bool) -> Iterable[str]
         yield f"the verdict is {decision.verdict}"
     for finding in sorted(decision.findings, key=lambda each: Verdict(each["verdict"]).place):
         if finding["verdict"] != Verdict.PASS and decision.waived(finding) is None:
-            yield f"{finding['rule']} ({decision.about(finding)}): {finding['verdict']}: {'; '.join(finding['reasons'])}"
+            yield finding_sentence(
+                finding["rule"], finding["direction"], finding["verdict"], finding["reasons"]
+            )
     if decision.demonstration and not accept_demonstration:
         yield "the decision rests on a demonstration policy with simulated evidence"
 

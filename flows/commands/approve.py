@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from governance.counted import finding_sentence
 from governance.errors import InputError, OutsideError
 
 __all__ = ["approve"]
@@ -89,7 +90,6 @@ def _key(path: Path | None) -> Any:
 
 def _show(envelope: bytes) -> None:
     """What is about to be signed, from the very bytes."""
-    from governance.decision import Decision
     from governance.log.record import inspect_decision
 
     said = inspect_decision(envelope)
@@ -104,7 +104,7 @@ def _show(envelope: bytes) -> None:
             for each in said.get("waivers", ())
         ),
         *(
-            f"  {f['rule']} ({Decision.about(f)}): {f['verdict']}: {'; '.join(f['reasons'])}"
+            f"  {finding_sentence(f['rule'], f['direction'], f['verdict'], f['reasons'])}"
             for f in said["findings"]
         ),
     ]

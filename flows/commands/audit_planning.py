@@ -15,6 +15,7 @@ from governance.audit.contamination import contaminated, without_contaminated
 from governance.audit.personas import ResolvedPersona, bounds_requests, resolve_persona
 from governance.audit.plan import AuditPlan, Cell, make_plan
 from governance.audit.responses import NO_PERSONA
+from governance.counted import counted_by
 from governance.errors import InputError
 from governance.policy.circumstances import check_circumstances
 from governance.policy.compose import compose
@@ -174,7 +175,7 @@ def show_plan(plan: AuditPlan) -> None:
     for cell in plan.cells:
         table.add_row(
             cell.rule,
-            cell.direction.value.removeprefix("over_"),
+            counted_by(cell.rule, cell.direction),
             f"{len(plan.asked(cell)):,}",
             f"{_families(plan, cell):,}",
             f"{cell.families:,}, {cell.allow}",
@@ -184,7 +185,7 @@ def show_plan(plan: AuditPlan) -> None:
         )
     console.print(table)
     for gap in plan.unevaluated:
-        console.print(f"  {gap.rule} ({gap.direction.value}): {gap.reason}")
+        console.print(f"  {gap.rule} ({counted_by(gap.rule, gap.direction)}): {gap.reason}")
     for each in plan.resolved:
         wishes = "; ".join(
             f"{wish.dimension} {wish.place.value}" + (f" ({wish.rule})" if wish.rule else "")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from governance.counted import counted_by
 from governance.errors import InputError
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def _show(result: Mapping[str, Any], report: AuditReport) -> None:
 
     console = Console(highlight=False)
     table = Table(
-        "rule", "direction", "labels needed", "given", "lacking", "can pass", box=None, pad_edge=False
+        "rule", "counted", "labels needed", "given", "lacking", "can pass", box=None, pad_edge=False
     )
     for cell in result["cells"]:
         able = (
@@ -245,7 +246,7 @@ def _show(result: Mapping[str, Any], report: AuditReport) -> None:
         )
         table.add_row(
             cell["rule"],
-            cell["direction"],
+            counted_by(cell["rule"], cell["direction"]),
             *(str(cell[name]) for name in ("wanted", "given", "lacking")),
             able,
         )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from governance.counted import counted_by
+
 if TYPE_CHECKING:
     from governance.audit.persona_tables import Table as PersonaTable
     from governance.audit.published import Description
@@ -126,13 +128,12 @@ _COLUMNS: Any = (
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    from governance.audit.sentences import bounds_of, found, is_about_data, is_about_people, limit_of
+    from governance.audit.sentences import bounds_of, found, limit_of
 
     verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]"
-    about = "data" if is_about_data(finding) else "people" if is_about_people(finding) else None
-    direction = about or finding.direction.value.removeprefix("over_")
+    what = counted_by(finding.rule, finding.direction)
     bounds, limit = bounds_of(finding, between="-"), limit_of(finding)
-    return finding.rule, direction, found(finding), bounds, limit, finding.grade or "-", verdict
+    return finding.rule, what, found(finding), bounds, limit, finding.grade or "-", verdict
 
 
 def show_shares(shares: Sequence[Description]) -> None:
@@ -195,9 +196,10 @@ def show_changes(changes: Sequence[FindingChange]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("rule", "direction", "before", "after", box=None, pad_edge=False)
+    table = Table("rule", "counted", "before", "after", box=None, pad_edge=False)
     for change in changes:
-        table.add_row(change.rule, change.direction, _brief(change.before), _brief(change.after))
+        what = counted_by(change.rule, change.direction)
+        table.add_row(change.rule, what, _brief(change.before), _brief(change.after))
     Console().print(table if changes else "no finding changed")
 
 

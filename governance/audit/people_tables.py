@@ -7,6 +7,7 @@ from typing import Any
 
 from governance.audit.persona_tables import Table
 from governance.audit.report import AuditReport
+from governance.counted import counted_by
 
 __all__ = ["champion_tables", "people_tables"]
 
@@ -77,7 +78,7 @@ def champion_tables(report: AuditReport) -> tuple[Table, ...]:
                 columns=("rule", "families", "candidate", "champion", "difference", "p"),
                 rows=tuple(
                     (
-                        f"{row['rule']} ({'violating' if row['direction'] == 'violation' else 'refused'})",
+                        f"{row['rule']} ({counted_by(row['rule'], row['direction'])})",
                         str(row["families"]),
                         str(row["candidate"]),
                         str(row["champion"]),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from governance.audit.persona_findings import PersonaFinding, PersonaReport, Tally
 from governance.audit.report import AuditReport
+from governance.counted import Counted
 from governance.tiers import Direction
 
 __all__ = ["Table", "asking_sentences", "persona_tables"]
@@ -51,7 +52,7 @@ def _personas(found: PersonaReport) -> Table:
             "wishes",
             "honoured",
             "bounds broken",
-            "harm that got through",
+            Counted.VIOLATION.in_words,
             "harmless refused",
         ),
         rows=tuple(map(_persona, found.personas)),

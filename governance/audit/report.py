@@ -20,6 +20,7 @@ from governance.audit.persona_findings import PersonaReport
 from governance.audit.plan import PolicyRef
 from governance.audit.statistics import Verdict, combine
 from governance.audit.verdicts import Finding
+from governance.counted import finding_sentence
 from governance.digest import digest
 from governance.errors import InputError, RefusedError
 from governance.tiers import Direction
@@ -119,7 +120,7 @@ class AuditReport:
         if not self.findings:
             return ("nothing was evaluated",)
         return tuple(
-            f"{finding.rule} ({finding.direction.value}): {finding.verdict} — {'; '.join(finding.reasons)}"
+            finding_sentence(finding.rule, finding.direction, finding.verdict, finding.reasons)
             for finding in blocking
         )
 

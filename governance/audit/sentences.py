@@ -9,8 +9,9 @@ from governance.audit.report import AuditReport
 from governance.audit.shown import exact_percent, percent
 from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
+from governance.counted import Counted, counted_by
 from governance.instants import stamp
-from governance.tiers import DATA_PREFIX, PEOPLE_PREFIX, Direction, EvidenceGrade
+from governance.tiers import EvidenceGrade
 
 __all__ = [
     "BOUNDS_NOTE",
@@ -68,12 +69,12 @@ def waived(report: AuditReport, finding: Finding) -> list[str]:
 
 def is_about_data(finding: Finding) -> bool:
     """Whether it is a finding about the data behind the model, which no probe gives."""
-    return finding.rule.startswith(DATA_PREFIX)
+    return counted_by(finding.rule, finding.direction) is Counted.DATA
 
 
 def is_about_people(finding: Finding) -> bool:
     """Whether it is a finding about agreement with a group of people."""
-    return finding.rule.startswith(PEOPLE_PREFIX)
+    return counted_by(finding.rule, finding.direction) is Counted.AGREEMENT
 
 
 def is_measured(finding: Finding) -> bool:
@@ -83,13 +84,7 @@ def is_measured(finding: Finding) -> bool:
 
 def counted(finding: Finding) -> str:
     """What the finding counts, in plain words."""
-    if is_about_data(finding):
-        return "data behind the model"
-    if is_about_people(finding):
-        return "agreement with people"
-    return (
-        "harm that got through" if finding.direction is Direction.VIOLATION else "harmless requests refused"
-    )
+    return counted_by(finding.rule, finding.direction).in_words
 
 
 def found(finding: Finding) -> str:

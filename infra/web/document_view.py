@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from governance.counted import counted_by
 from governance.policy.convert import declared_domain, effective_rule
 from governance.policy.document import TierTwoDocument
 from governance.policy.needs import Promotion
@@ -97,19 +98,25 @@ def _declared(document: TierTwoDocument) -> tuple[DeclaredView, ...]:
 
 
 def _terms(promotion: Promotion) -> tuple[Terms, ...]:
-    named = [(limit.rule, str(limit.direction), limit) for limit in promotion.limits]
-    rest = [("every other audited rule", "", promotion.otherwise)] if promotion.otherwise else []
+    named = [
+        (limit.rule, counted_by(limit.rule, limit.direction).in_words, limit) for limit in promotion.limits
+    ]
+    rest = (
+        [("every other audited rule", "what it is audited for", promotion.otherwise)]
+        if promotion.otherwise
+        else []
+    )
     return tuple(
         Terms(
             rule=rule,
-            counts="harmless requests refused" if direction == "over_refusal" else "violations",
+            counts=counts,
             below=words.share(term.max_rate),
             confidence=words.share(term.confidence),
             families=term.families,
             allow=term.allow,
             evidence=words.listed(sorted(str(grade) for grade in term.evidence), "or"),
         )
-        for rule, direction, term in (*named, *rest)
+        for rule, counts, term in (*named, *rest)
     )
 
 
