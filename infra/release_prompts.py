@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from governance.audit.probes import json_lines
 from governance.errors import InputError
+from governance.strict_json import json_lines
 from infra.subjects import read_text
 
 __all__ = ["prompts_in_items", "read_prompts"]

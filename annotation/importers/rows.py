@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from annotation.records import AnswerStatus, JudgementKind, Outcome
 from governance.digest import digest_bytes
 from governance.errors import InputError
+from governance.strict_json import JsonError, read_json
 
 __all__ = [
     "FileJudgement",
@@ -24,7 +25,6 @@ __all__ = [
     "json_array",
     "json_lines",
     "number_of",
-    "parse_json",
     "require_columns",
     "text_of",
     "time_of",
@@ -209,18 +209,15 @@ def decode_text(data: bytes, *, name: str) -> str:
 
 
 class _Doubled(dict[str, Any]):
-    """An object that names a key twice: which value counts is anybody's guess."""
+    """An object that names a key twice: which value counts is anybody's guess, so :func:`text_of` refuses the row."""
 
     key: str
 
 
-def parse_json(text: str) -> Any:
-    """A JSON value, strictly: NaN and Infinity are errors, doubled keys are marked for :func:`text_of`.
-
-    Raises:
-        json.JSONDecodeError: It is not JSON.
-    """
-    return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+def _doubled(found: dict[str, Any], key: str) -> _Doubled:
+    doubled = _Doubled(found)
+    doubled.key = key
+    return doubled
 
 
 def json_array(data: bytes, *, name: str, of: str) -> list[Any]:
@@ -236,13 +233,11 @@ def json_array(data: bytes, *, name: str, of: str) -> list[Any]:
     """
     expected = f"a JSON array of {of}"
     try:
-        values = parse_json(decode_text(data, name=name))
-    except json.JSONDecodeError as error:
+        values = read_json(decode_text(data, name=name), twice=_doubled)
+    except JsonError as error:
         raise InputError(
-            f"not JSON: {error.msg}", file=name, line=error.lineno, column=error.colno, expected=expected
+            f"not JSON: {error.reason}", file=name, line=error.line, column=error.column, expected=expected
         ) from error
-    except RecursionError as error:
-        raise InputError("JSON nested too deeply", file=name, expected=expected) from error
     if not isinstance(values, list):
         raise InputError("not a JSON array", file=name, value=type(values).__name__, expected=expected)
     return values
@@ -267,26 +262,10 @@ def json_lines(data: bytes, *, name: str) -> list[tuple[str, Any]]:
 
 def _parsed(line: str) -> Any:
     try:
-        return parse_json(line)
-    except json.JSONDecodeError as error:
-        return RowError(f"not JSON: {error.msg} (column {error.colno})")
-    except RecursionError:
-        return RowError("JSON nested too deeply")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    seen: set[str] = set()
-    for key, _ in pairs:
-        if key in seen:
-            doubled = _Doubled(pairs)
-            doubled.key = key
-            return doubled
-        seen.add(key)
-    return dict(pairs)
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{word} is not JSON", word, 0)
+        return read_json(line, twice=_doubled)
+    except JsonError as error:
+        at = "" if error.column is None else f" (column {error.column})"
+        return RowError(f"not JSON: {error.reason}{at}")
 
 
 def require_columns(rows: Iterable[Any], columns: Sequence[str], *, name: str) -> None:

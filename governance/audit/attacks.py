@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from governance.audit.probes import Expectation, Probe, ProbeSet, Turn, json_lines, text_field
+from governance.audit.probes import Expectation, Probe, ProbeSet, Turn, text_field
 from governance.digest import digest
 from governance.errors import InputError
+from governance.strict_json import json_lines
 
 __all__ = ["TAG", "Attack", "Carrier", "kind_of", "parse_attacks", "parse_carriers", "with_attacks"]
 

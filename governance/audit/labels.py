@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from governance.audit.judges import Label, LabelLookup
-from governance.audit.probes import json_lines, text_field
+from governance.audit.probes import text_field
 from governance.audit.responses import NO_PERSONA, Response
 from governance.errors import InputError
+from governance.strict_json import json_lines
 from governance.tiers import EvidenceGrade
 
 __all__ = ["LabelledAnswer", "lookup", "parse_answers", "parse_labels", "responses_of"]

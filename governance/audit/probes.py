@@ -8,7 +8,6 @@ that tests nothing. Readers of published sets are in :mod:`governance.audit.publ
 from __future__ import annotations
 
 import builtins
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from governance.digest import digest, digest_set
 from governance.errors import InputError
+from governance.strict_json import json_lines
 
 __all__ = [
     "Expectation",
@@ -23,8 +23,6 @@ __all__ = [
     "ProbeSet",
     "Property",
     "Turn",
-    "json_lines",
-    "no_number",
     "parse_probes",
     "text_field",
 ]
@@ -192,43 +190,6 @@ class ProbeSet:
                     expected="one family, so that it counts once",
                 )
         return cls(name=name, probes=tuple(probes), assumptions=tuple(assumptions))
-
-
-def json_lines(text: str, *, source: str) -> list[tuple[int, dict[str, Any]]]:
-    """Line number and object of every line of a JSON Lines text; blank lines are skipped.
-
-    Raises:
-        InputError: A line is not a JSON object, names a field twice, or holds what cannot be written as UTF-8.
-    """
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, object_pairs_hook=_distinct, parse_constant=no_number)
-            json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair has no digest
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"not JSON: {error}", file=source, line=number, expected="one object a line"
-            ) from error
-        if not isinstance(row, dict):
-            raise InputError(
-                "not an object", file=source, line=number, value=row, expected="one object a line"
-            )
-        rows.append((number, row))
-    return rows
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a field stands twice")
-    return fields
-
-
-def no_number(name: str) -> None:
-    """Refuse NaN and the infinities; for ``parse_constant`` of :func:`json.loads`."""
-    raise ValueError(f"{name} is no number")
 
 
 def text_field(

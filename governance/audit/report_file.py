@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from governance.audit.probes import no_number
 from governance.audit.report import FORMAT, NOT_DIGESTED
 from governance.audit.statistics import Verdict
 from governance.digest import digest
 from governance.errors import InputError
+from governance.strict_json import JsonError, read_json
 from governance.tiers import Direction
 
 __all__ = ["read_report"]
@@ -25,8 +24,8 @@ def read_report(text: str, *, source: str) -> Mapping[str, Any]:
         InputError: No report of this format, several of them, or one that its digest does not fit.
     """
     try:
-        value = json.loads(text, parse_constant=no_number)
-    except (ValueError, RecursionError) as error:
+        value = read_json(text)
+    except JsonError as error:
         raise InputError(f"not JSON: {error}", file=source) from error
     if isinstance(value, dict) and isinstance(several := value.get("reports"), list):
         if len(several) != 1:

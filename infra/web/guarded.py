@@ -1,12 +1,7 @@
-"""Routes for programs: the key is asked for before anything of the request is read, and JSON means JSON.
-
-The standard library's JSON takes ``NaN`` and, of a name given twice, the last; two programs that read such a
-body differently would see two different wishes. Both are refused here.
-"""
+"""Routes for programs: the key is asked for before anything of the request is read, and JSON means JSON."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -17,6 +12,7 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from governance.errors import InputError
+from governance.strict_json import JsonError, read_json
 from infra.web.keys import ApiKeys, Scope
 from infra.web.problem import problem
 
@@ -78,26 +74,12 @@ class _StrictRequest(Request):
 
 
 def strict_json(data: bytes) -> Any:
-    """The value of a JSON text (RFC 8259) in which every name of an object is there once.
+    """The value of a body (:func:`governance.strict_json.read_json`).
 
     Raises:
-        HTTPException: 422, it is not.
+        HTTPException: 422, it is not JSON.
     """
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise HTTPException(422, f"the body is not JSON: {said}") from error
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is no JSON number")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice[:80]!r} is given twice")
-    return found
+        return read_json(data)
+    except JsonError as error:
+        raise HTTPException(422, f"the body is not JSON: {error}") from error

@@ -162,7 +162,7 @@ class TestPandalm:
             (b"[]", "no rows"),
             (b"{}", "not a JSON array"),
             (b"[{]", "not JSON"),
-            (b'[{"idx": NaN}]', "NaN is not JSON"),
+            (b'[{"idx": NaN}]', "NaN is no number"),
             (b'[{"idx": 1}]', "no row has cmp_key, instruction"),
             (b"[1, 2]", "no row has idx"),
             (b"\xff\xfe[", "not UTF-8"),
@@ -331,8 +331,8 @@ class TestTrl:
             ),
             ('{"chosen": "a", "chosen": "b", "rejected": "c"}', "the key 'chosen' stands twice"),
             ("[1]", "not an object"),
-            ("NaN", "not JSON: NaN is not JSON (column 1)"),
-            ("[" * 100_000, "JSON nested too deeply"),
+            ("NaN", "not JSON: NaN is no number"),
+            ("[" * 100_000, "not JSON: nested too deeply"),
         ],
     )
     def test_a_bad_line_is_refused_and_the_others_stay(self, pair: Any, reason: str) -> None:

@@ -75,7 +75,7 @@ def test_a_broken_row_says_where(change, field):
         ("{", "not JSON"),
         ('{"probe": "\\ud800"}', "surrogates not allowed"),
         ('{"probe": NaN}', "NaN is no number"),
-        ("[" * 100_000, "recursion"),
+        ("[" * 100_000, "nested too deeply"),
         ("[]", "not an object"),
         ('{"probe": 1, "probe": 2}', "stands twice"),
         (lines(ROW, ROW), "occurs twice"),
