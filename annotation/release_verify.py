@@ -17,7 +17,7 @@ from typing import Any, Final
 from annotation.parquet_stream import ContentHash
 from annotation.release_walk import table_rows
 from governance.digest import digest_bytes
-from governance.errors import InputError, RecordError
+from governance.errors import InputError, RecordError, in_words
 
 __all__ = ["Verified", "file_digest", "table_content", "verify_release"]
 
@@ -56,10 +56,17 @@ def verify_release(folder: Path, *, expected: str | None = None) -> Verified:
     path = folder / _MANIFEST
     try:
         data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {in_words(error)}", file=str(path), expected="the folder of a release"
+        ) from error
+    try:
         stated: Mapping[str, Mapping[str, Any]] = json.loads(data)["files"]
         entries = {name: dict(entry) for name, entry in stated.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"not the manifest of a release: {error}", file=str(path)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "not the manifest of a release", file=str(path), expected="what `bounds release` wrote"
+        ) from error
     if not entries:
         raise InputError("the manifest names no file", file=str(path), field="files")
     for name in entries:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.arguments import is_named, require_said
 from flows.data_folder import require_data_folder
 from governance.errors import BoundsError
 
@@ -53,6 +54,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": ("verify", "app", "Verify a log, release, decision or model from exported files alone."),
     "reaudit": ("way", "reaudit", "Judge again what holds a protected alias."),
 }
+
+_INTERRUPTED = 130
+_OFFERED_AFRESH = {"demo"}
 
 # heading of the list of commands -> the commands below it
 PANELS: dict[str, str] = {
@@ -112,31 +116,52 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _hush() -> None:
+    """Let what is still to be printed go nowhere, so that Python does not complain while it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _left(called: str | None) -> str:
+    """What an interrupted command left behind, and how to go on."""
+    if called in _OFFERED_AFRESH:
+        return f"interrupted: the stack is stopped; `bounds {called}` begins afresh"
+    return "interrupted: what was finished is kept, and nothing counts by halves; the same command again goes on from there"
+
+
 def main() -> None:
     """Run the command line; every error of the platform ends in its sentence and its exit code.
 
     What nobody foresaw is shown with its traceback and ends with 3: 1 says that something was judged and failed.
     """
+    called = None
     try:
         called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
         command = typer.main.get_command(build(called))
         require_data_folder(command)
+        require_said(command)
         command()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # whoever read on had enough; nothing was judged
+            _hush()
+            sys.exit(0)
+        if ended.code == _INTERRUPTED:
+            sys.stderr.write(_left(called) + "\n")
+        raise
     except BoundsError as error:
         sys.stderr.write(error.diagnostics() + "\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _hush()
         sys.exit(0)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        sys.exit(130)
+        sys.stderr.write(_left(called) + "\n")
+        sys.exit(_INTERRUPTED)
     except OSError as error:
         if error.filename is None:
             traceback.print_exc()
         else:
             sys.stderr.write(f"{os.fsdecode(error.filename)}: cannot be read or written: {error.strerror}\n")
-        sys.exit(3)
+        sys.exit(2 if is_named(error.filename, sys.argv[1:]) else 3)
     except Exception:  # noqa: BLE001 - whatever it is, it is no verdict
         traceback.print_exc()
         sys.exit(3)

@@ -24,7 +24,7 @@ from prefect.utilities.callables import ParameterSchema, parameter_schema_from_e
 from prefect.workers.process import ProcessWorker
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from governance.errors import BoundsError, InputError
+from governance.errors import BoundsError, InputError, in_words
 from infra.settings import load_settings
 
 __all__ = ["DEFAULT_FILE", "apply", "read_deployments"]
@@ -82,7 +82,7 @@ def read_deployments(file: Path, sites: Sequence[str]) -> list[Deployment]:
         entries = data["deployments"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(
-            f"cannot be read: {error}", file=str(file), expected="a YAML file with deployments"
+            f"cannot be read: {in_words(error)}", file=str(file), expected="a YAML file with deployments"
         ) from error
     try:
         return [

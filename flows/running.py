@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from governance.errors import DigestError, InputError, OutsideError
+from governance.errors import DigestError, OutsideError
 from infra.settings import Settings
 from infra.stack.probe import ask
 
@@ -42,15 +42,12 @@ def use_prefect(settings: Settings, *, quiet: bool = True) -> None:
     """Point Prefect at the server of the settings; to be called before prefect is imported.
 
     Raises:
-        InputError: There is no Prefect server: no step of the way happens unrecorded.
-        OutsideError: It does not answer.
+        OutsideError: There is no Prefect server, or it does not answer: no step of the way happens unrecorded.
     """
     url = os.environ.get("PREFECT_API_URL") or settings.prefect_api_url
     if not url:
-        raise InputError(
-            f"no Prefect server for {settings.home}",
-            field="prefect_api_url",
-            expected="`bounds up`, or BOUNDS_PREFECT_API_URL",
+        raise OutsideError(
+            f"no Prefect server for {settings.home}: start one with `bounds up` or set BOUNDS_PREFECT_API_URL"
         )
     answered = ask(f"{url}/health", timeout=5.0)
     if answered is None or answered[0] != 200:

@@ -26,9 +26,19 @@ __all__ = [
     "PolicyError",
     "RecordError",
     "RefusedError",
+    "in_words",
 ]
 
 _SHOWN = 120
+
+
+def in_words(error: BaseException) -> str:
+    """What an error says, without the number and the path that Python puts around it (``[Errno 2] …: 'x'``)."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnicodeDecodeError):
+        return f"not text in UTF-8 (byte {error.start + 1})"
+    return str(error)
 
 
 def _short(value: Any) -> str:

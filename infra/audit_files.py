@@ -13,9 +13,9 @@ from governance.audit.page import as_page
 from governance.audit.plan import AuditPlan
 from governance.audit.report import AuditReport
 from governance.audit.responses import Response
-from governance.errors import OutsideError
+from infra.given_files import cannot_be_written, write_whole
 
-__all__ = ["ANSWERS", "PERSONAS", "PROBES", "report_files", "write_report", "write_whole"]
+__all__ = ["ANSWERS", "PERSONAS", "PROBES", "report_files", "write_report"]
 
 PROBES: Final = "probes.jsonl"
 ANSWERS: Final = "answers.jsonl"
@@ -78,20 +78,6 @@ def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows).encode()
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OutsideError: It cannot be written.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        raise OutsideError(f"{path}: cannot be written: {error.strerror}") from error
-
-
 def write_report(
     folder: Path,
     report: AuditReport,
@@ -103,12 +89,13 @@ def write_report(
     """Write :func:`report_files` into ``folder`` (made if needed).
 
     Raises:
-        OutsideError: The folder cannot be written.
+        InputError: The folder cannot be made or written to; another would do.
+        OutsideError: The disk did not take it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in report_files(report, plan=plan, responses=responses, examples=examples).items():
             write_whole(folder / name, data)
     except OSError as error:
-        raise OutsideError(f"{folder}: the report cannot be written: {error.strerror}") from error
+        raise cannot_be_written(folder, error) from error
     return folder

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from annotation.staging import as_frame, as_table
-from governance.errors import OutsideError
+from governance.errors import OutsideError, in_words
 
 __all__ = ["Dealt", "by_hash"]
 
@@ -69,7 +69,7 @@ class Dealt:
                 while file.peek(1):
                     tables.append(pa.ipc.open_stream(file).read_all())
         except (OSError, pa.ArrowException, EOFError) as error:
-            raise OutsideError(f"{path}: cannot be read any more, run again: {error}") from error
+            raise OutsideError(f"{path}: cannot be read any more, run again: {in_words(error)}") from error
         frame = as_frame(pa.concat_tables(tables)) if tables else self._schema.to_frame()
         if frame.height != self._rows[number]:
             raise OutsideError(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, select
 
-from governance.errors import InputError, OutsideError, RefusedError
+from governance.errors import InputError, OutsideError, RefusedError, in_words
 from governance.log.merkle import verify_consistency
 from governance.log.note import (
     COSIGNATURE,
@@ -124,7 +124,7 @@ def witness(
             else (0, b"")
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"not a witness's memory: {error}", file=str(memory)) from error
+        raise InputError(f"not a witness's memory: {in_words(error)}", file=str(memory)) from error
     if size and not verify_consistency(size, root, point.size, point.root, proof):
         raise RefusedError(
             "the checkpoint",

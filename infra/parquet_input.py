@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from annotation.parquet_stream import rows_of
 from annotation.staging import stage_table
-from governance.errors import RecordError
+from governance.errors import RecordError, in_words
 
 __all__ = ["staged_files", "tables_of"]
 
@@ -49,4 +49,6 @@ def tables_of(files: Sequence[Path]) -> Iterator[pa.Table]:
                     rows.validate(full=True)  # text that is not UTF-8 is read without a word otherwise
                     yield pa.Table.from_batches([rows])
         except (OSError, pa.ArrowException) as error:
-            raise RecordError(f"is not a sound and complete Parquet file: {error}", file=str(file)) from error
+            raise RecordError(
+                f"is not a sound and complete Parquet file: {in_words(error)}", file=str(file)
+            ) from error

@@ -11,7 +11,7 @@ import yaml
 
 from annotation import data
 from annotation.codebook import Codebook, ConsentText, read_codebook, read_consent_text
-from governance.errors import InputError
+from governance.errors import InputError, in_words
 from infra.settings import Settings
 
 __all__ = ["load_codebook", "load_consent_text", "load_countries"]
@@ -54,4 +54,4 @@ def _yaml(settings: Settings, name: str) -> tuple[str, Any]:
         )
         return str(own if own.is_file() else name), yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot be read: {error}", file=str(own), expected="YAML") from error
+        raise InputError(f"cannot be read: {in_words(error)}", file=str(own), expected="YAML") from error

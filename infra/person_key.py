@@ -9,7 +9,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from governance.errors import InputError, OutsideError
+from governance.errors import InputError
+from infra.given_files import cannot_be_written
 from infra.signing import SigningKey
 
 __all__ = ["create_person_key", "load_person_key"]
@@ -19,8 +20,8 @@ def create_person_key(path: Path, passphrase: str) -> SigningKey:
     """Make a key file, mode 600; an existing one is never replaced.
 
     Raises:
-        InputError: There is a file, or the passphrase is shorter than 12 characters.
-        OutsideError: It cannot be written.
+        InputError: There is a file, the place cannot be written to, or the passphrase is shorter than 12 characters.
+        OutsideError: The disk did not take it.
     """
     if len(passphrase) < 12:
         raise InputError("the passphrase is too short", expected="at least 12 characters")
@@ -38,7 +39,7 @@ def create_person_key(path: Path, passphrase: str) -> SigningKey:
     except FileExistsError as error:
         raise InputError("there is a file already", file=str(path), expected="a new file") from error
     except OSError as error:
-        raise OutsideError(f"{path}: the key cannot be written: {error.strerror}") from error
+        raise cannot_be_written(path, error) from error
     return SigningKey(role="person", private=private)
 
 

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from governance.errors import InputError, OutsideError, RefusedError
+from governance.errors import InputError, OutsideError, RefusedError, in_words
 from infra.settings import Settings
 
 __all__ = ["PersonKeyDestroyedError", "PersonKeys", "open_person_keys"]
@@ -151,7 +151,9 @@ class PersonKeys:
                 file.unlink()
             _sync(file.parent)
         except OSError as error:
-            raise OutsideError(f"the key of annotator {annotator} cannot be destroyed: {error}") from error
+            raise OutsideError(
+                f"the key of annotator {annotator} cannot be destroyed: {in_words(error)}"
+            ) from error
 
     def has(self, annotator: str) -> bool:
         """Whether there is a key for the person now."""
@@ -194,7 +196,9 @@ class PersonKeys:
                 file.unlink(missing_ok=True)
             _sync(file.parent)
         except OSError as error:
-            raise OutsideError(f"a key for annotator {annotator} cannot be written: {error}") from error
+            raise OutsideError(
+                f"a key for annotator {annotator} cannot be written: {in_words(error)}"
+            ) from error
         key = self._load(annotator)
         if key is None:
             raise PersonKeyDestroyedError(annotator)

@@ -6,9 +6,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-from governance.errors import InputError
+from governance.errors import InputError, in_words
 from governance.strict_json import json_lines
-from infra.subjects import read_text
+from infra.given_files import read_text
 
 __all__ = ["prompts_in_items", "read_prompts"]
 
@@ -32,7 +32,7 @@ def read_prompts(path: Path) -> list[str]:
         if file.suffix == ".parquet":
             return prompts_in_items(file.read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"holds no items of a release: {error}", file=str(file)) from error
+        raise InputError(f"holds no items of a release: {in_words(error)}", file=str(file)) from error
     found = []
     for line, row in json_lines(read_text(file), source=file.name):
         prompt = row.get("prompt")

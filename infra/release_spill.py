@@ -34,7 +34,7 @@ from annotation.release_inputs import (
 from annotation.release_missing import PEOPLE, refused_people
 from annotation.release_survey import Survey
 from annotation.release_walk import table_rows
-from governance.errors import RecordError, RefusedError
+from governance.errors import RecordError, RefusedError, in_words
 
 __all__ = ["ROWS_OF_A_PART", "BatchFolder", "spill"]
 
@@ -66,7 +66,7 @@ class BatchFolder:
         try:
             file = pq.ParquetFile(self.folder / f"{table}.parquet", buffer_size=_READ_AHEAD)
         except (OSError, pa.ArrowException) as error:
-            raise RecordError(f"the batch cannot be read: {error}", file=place) from error
+            raise RecordError(f"the batch cannot be read: {in_words(error)}", file=place) from error
         missing = [name for name in schema.names if name not in file.schema_arrow.names]
         if missing:
             file.close()
@@ -81,7 +81,7 @@ class BatchFolder:
                     yield pa.Table.from_batches([rows]).select(schema.names).cast(schema)
             except (OSError, ValueError, pa.ArrowException) as error:
                 raise RecordError(
-                    f"the batch cannot be read: {error}", file=f"{self.digest}/{table}.parquet"
+                    f"the batch cannot be read: {in_words(error)}", file=f"{self.digest}/{table}.parquet"
                 ) from error
 
     def refused(self, rules: Collection[str]) -> pl.DataFrame:
@@ -228,4 +228,6 @@ def _bytes(path: Path, digest: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise RecordError(f"the batch cannot be read: {error}", file=f"{digest}/{path.name}") from error
+        raise RecordError(
+            f"the batch cannot be read: {in_words(error)}", file=f"{digest}/{path.name}"
+        ) from error

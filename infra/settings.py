@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from governance.digest import digest_bytes
-from governance.errors import InputError
+from governance.errors import InputError, in_words
 
 __all__ = [
     "SITE_ID",
@@ -304,7 +304,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
         raise InputError(
-            f"settings cannot be read: {error}", file=str(path), expected="TOML or JSON"
+            f"settings cannot be read: {in_words(error)}", file=str(path), expected="TOML or JSON"
         ) from error
     if not isinstance(data, dict):
         raise InputError("settings are not a table", file=str(path), value=data, expected="an object")

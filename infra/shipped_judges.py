@@ -13,7 +13,8 @@ from governance.audit.judges import Label
 from governance.audit.labels import parse_answers
 from governance.digest import canonical
 from governance.errors import InputError
-from infra.subjects import CompletionsSubject, read_text
+from infra.given_files import read_text
+from infra.subjects import CompletionsSubject
 
 __all__ = ["labelled_answers", "read_classifier", "shipped_classifier", "write_classifier"]
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from annotation.parquet_stream import RowGroups
 from annotation.staging import as_frame
 from annotation.validated import ROWS_OF_A_GROUP
-from governance.errors import OutsideError
+from governance.errors import OutsideError, in_words
 
 __all__ = ["SortedParts", "write_groups"]
 
@@ -82,7 +82,7 @@ class SortedParts:
                     rows += batch.num_rows
                     yield as_frame(pa.Table.from_batches([batch]))
         except (OSError, pa.ArrowException, EOFError) as error:
-            raise OutsideError(f"{path}: cannot be read any more, run again: {error}") from error
+            raise OutsideError(f"{path}: cannot be read any more, run again: {in_words(error)}") from error
         if rows != self._rows[path]:
             raise OutsideError(f"{path}: holds {rows} rows where {self._rows[path]} were written, run again")
 

@@ -26,39 +26,16 @@ from governance.audit.responses import Persona, Request, Response, Subject
 from governance.digest import digest_bytes
 from governance.errors import InputError
 from infra.chat_versions import ChatForm, chat_form, converse, without_traces
+from infra.given_files import read_text
 
 __all__ = [
     "CompletionsSubject",
     "PyfuncSubject",
     "Subject",
     "read_probes",
-    "read_text",
 ]
 
-LARGEST_FILE: Final = 512 * 2**20
 BATCH: Final = 256
-
-
-def read_text(path: Path | str) -> str:
-    """The text of a file.
-
-    Raises:
-        InputError: Absent, too large or not UTF-8; with the line where UTF-8 breaks.
-    """
-    file = Path(path)
-    try:
-        if file.stat().st_size > LARGEST_FILE:
-            raise InputError(
-                "the file is too large", file=str(file), expected=f"at most {LARGEST_FILE} bytes"
-            )
-        data = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=str(file)) from error
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError("not UTF-8", file=str(file), line=line, expected="UTF-8 text") from error
 
 
 def read_probes(path: Path | str) -> ProbeSet:

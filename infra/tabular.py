@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from governance.errors import InputError
+from governance.errors import InputError, in_words
 
 __all__ = ["read_table"]
 
@@ -104,7 +104,7 @@ def _parquet(path: Path, data: bytes) -> pl.DataFrame:
     try:
         return pl.read_parquet(data)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise InputError(f"is not a complete Parquet file: {error}", file=str(path)) from error
+        raise InputError(f"is not a complete Parquet file: {in_words(error)}", file=str(path)) from error
 
 
 def _json(path: Path, data: bytes) -> pl.DataFrame:

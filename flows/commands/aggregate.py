@@ -131,15 +131,16 @@ def _judged(
 
 
 def _write(items: pl.DataFrame, out: Path) -> None:
-    from governance.errors import OutsideError
+    from io import BytesIO
 
-    try:
-        if out.suffix.lower() == ".csv":
-            items.write_csv(out)
-        else:
-            items.write_parquet(out)
-    except OSError as error:
-        raise OutsideError(f"{out}: cannot be written: {error.strerror}") from error
+    from infra.given_files import write_whole
+
+    table = BytesIO()
+    if out.suffix.lower() == ".csv":
+        items.write_csv(table)
+    else:
+        items.write_parquet(table)
+    write_whole(out, table.getvalue())
 
 
 def _show(file: Path, found: Aggregates) -> None:

@@ -142,6 +142,7 @@ def export(
     """Write codebook answers and consents of a site by pseudonym, as JSON. Own words and names are not in it."""
     from infra.answers import portal_profiles
     from infra.consents import live_consents
+    from infra.given_files import cannot_be_written
     from infra.person_keys import open_person_keys
     from infra.stack.secrets import write_private
 
@@ -154,7 +155,10 @@ def export(
             "profiles": portal_profiles(db, open_person_keys(settings, where), where),
             "consents": live_consents(db, where),
         }
-    write_private(out, json.dumps(held, indent=1) + "\n")
+    try:
+        write_private(out, json.dumps(held, indent=1) + "\n")
+    except OSError as error:
+        raise cannot_be_written(out, error) from error
     typer.echo(f"{len({row['annotator'] for row in held['profiles']})} people written to {out}")  # type: ignore[index]
 
 
@@ -211,6 +215,8 @@ def _check_locale(locale: str) -> None:
 
 
 def _people(contacts: list[str], file: Path | None) -> list[tuple[str, str | None]]:
+    from infra.given_files import read_text
+
     people: list[tuple[str, str | None]] = [(contact, None) for contact in contacts]
     for contact, _ in people:
         if not contact.strip():
@@ -223,14 +229,7 @@ def _people(contacts: list[str], file: Path | None) -> list[tuple[str, str | Non
                 expected=f"an address, or --file {contact}",
             )
     if file is not None:
-        try:
-            text = file.read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise InputError(
-                f"cannot be read: {error.strerror}", file=str(file), expected="a CSV file"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise InputError("not UTF-8", file=str(file), expected="CSV in UTF-8") from error
+        text = read_text(file, encoding="utf-8-sig", expected="CSV in UTF-8")
         rows = csv.DictReader(text.splitlines())
         if "contact" not in (rows.fieldnames or ()):
             raise InputError("no column contact", file=str(file), line=1, expected="contact,name")

@@ -38,6 +38,7 @@ def approve(
     """
     from flows.wiring import newest_decision, open_platform
     from infra import approvals
+    from infra.given_files import write_whole
     from infra.waiting import wake
 
     if (key is None) == (take_from is None):
@@ -49,17 +50,14 @@ def approve(
             raise InputError("no decision about this version", field="version", value=f"{model} {version}")
         envelope = row.envelope.encode()
         if take_from is not None:
-            try:
-                approval = take_from.read_bytes()
-            except OSError as error:
-                raise InputError(f"cannot be read: {error.strerror}", file=str(take_from)) from error
+            approval = _given(take_from)
         else:
             _show(envelope)
             if not yes and not typer.confirm("Approve this?", err=True):
                 raise typer.Exit(1)
             approval = approvals.approve(envelope, _key(key))
         if out is not None:
-            out.write_bytes(approval)
+            write_whole(out, approval)
             typer.echo(f"written to {out}; hand it in with --take")
             return
         taken = approvals.take(platform.db, envelope, approval, trust=platform.trust(now), now=now)
@@ -78,6 +76,20 @@ def approve(
         typer.echo(
             f"approved: {model} version {version}, by {taken.person} as {', '.join(sorted(taken.roles))}"
         )
+
+
+def _given(file: Path) -> bytes:
+    from governance.provenance import Envelope, EnvelopeError
+    from infra.given_files import read_bytes
+
+    approval = read_bytes(file, expected="an approval")
+    try:
+        Envelope.parse(approval)
+    except EnvelopeError as error:
+        raise InputError(
+            f"not an approval: {error}", file=str(file), expected="what `bounds approve --out` wrote"
+        ) from error
+    return approval
 
 
 def _key(path: Path | None) -> Any:

@@ -327,6 +327,6 @@ def difference(
 
 def _load(path: Path) -> Any:
     from governance.audit.report_file import read_report
-    from infra.subjects import read_text
+    from infra.given_files import read_text
 
     return read_report(read_text(path), source=str(path))

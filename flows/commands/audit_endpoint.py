@@ -16,8 +16,8 @@ from governance.errors import InputError
 from infra.asking import Endpoint
 from infra.audit_files import write_report
 from infra.endpoints import EndpointSubject
+from infra.given_files import read_text
 from infra.named_judges import choose_judges
-from infra.subjects import read_text
 
 __all__ = ["audit_endpoint"]
 

@@ -15,8 +15,9 @@ from governance.audit.responses import NO_PERSONA, Persona, Response, digest_ans
 from governance.errors import InputError
 from governance.policy.compose import compose
 from infra.audit_files import ANSWERS, PERSONAS, PROBES
+from infra.given_files import read_text
 from infra.policy_files import load_all
-from infra.subjects import read_probes, read_text
+from infra.subjects import read_probes
 
 __all__ = ["answers_in", "open_audit", "report_in"]
 

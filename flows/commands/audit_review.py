@@ -95,7 +95,7 @@ def _people(folder: Path, plan: AuditPlan) -> LabelLookup:
     from governance.audit.judges import LabelLookup
     from governance.audit.labels import parse_labels
     from governance.tiers import EvidenceGrade
-    from infra.subjects import read_text
+    from infra.given_files import read_text
 
     file = folder / LABELS
     del plan
@@ -170,7 +170,7 @@ def _keep(
     folder: Path, plan: AuditPlan, answers: Mapping[tuple[str, str], Response], people: LabelLookup
 ) -> None:
     """The labels as a file of our own format, whole or not at all."""
-    from infra.audit_files import write_whole
+    from infra.given_files import write_whole
 
     del plan
     seen: dict[tuple[str, str], dict[str, str]] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from governance.errors import InputError
+from governance.wording import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ def sheet(
     """Write items with their texts into a CSV file: fill in `answer`, delete the other lines, `bounds gold add` it."""
     from annotation import gold
     from flows.wiring import open_platform
+    from infra.given_files import write_whole
 
     if out.exists():
         raise InputError("the file is there already", file=str(out), expected="a new file")
@@ -46,8 +48,8 @@ def sheet(
             "no such items", field="--origin", value=origin, expected="run `bounds import` first"
         )
     kept = dict(list(found.items())[:most])
-    out.write_text(gold.sheet(kept), encoding="utf-8")
-    typer.echo(f"{len(kept)} items written to {out}")
+    write_whole(out, gold.sheet(kept).encode())
+    typer.echo(f"{many(len(kept), 'item')} written to {out}")
 
 
 @app.command()
@@ -66,12 +68,10 @@ def add(
     """
     from annotation.gold import read_gold
     from flows.wiring import open_platform
+    from infra.given_files import read_text
     from infra.gold import asked_as
 
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", file=str(file), expected="CSV in UTF-8") from error
+    text = read_text(file, encoding="utf-8-sig", expected="CSV in UTF-8")
     with open_platform(home) as platform:
         where = _site(platform, site)
         forms = asked_as(platform.db, where)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from governance.errors import InputError
+
+if TYPE_CHECKING:
+    from infra.database import Database
 
 __all__ = ["history"]
 
@@ -30,7 +35,17 @@ def history(
     settings, now = load_settings(home), datetime.now(UTC)
     name = model or settings.registered_model
     with open_database(settings, now=now) as db:
+        if model is not None:
+            _require_known(db, name)
         stays = stays_of(db, name, trust=current_trust(settings, db, now))
+    aliases = sorted({stay.alias for stay in stays})
+    if alias is not None and aliases and alias not in aliases:
+        raise InputError(
+            f"no version of {name} has carried it",
+            field="--alias",
+            value=alias,
+            expected=" or ".join(aliases),
+        )
     stays = [stay for stay in stays if alias in (None, stay.alias)]
     if as_json:
         typer.echo(json.dumps({"model": name, "stays": [stay.as_json() for stay in stays]}, sort_keys=True))
@@ -51,3 +66,17 @@ def history(
         console.print(f"   [dim]policies {escape(', '.join(stay.policies))}  release {stay.release}[/dim]")
         for reason in stay.reasons:
             console.print(f"   [red]{escape(reason)}[/red]")
+
+
+def _require_known(db: Database, model: str) -> None:
+    from infra import ledger
+
+    decided, moved = ledger.decisions(db), ledger.promotions(db)
+    known = sorted({row.model for row in decided} | {row.model for row in moved})
+    if model not in known:
+        raise InputError(
+            "nothing is recorded about this model",
+            field="MODEL",
+            value=model,
+            expected=" or ".join(known) or "a model that was audited; none was yet",
+        )

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from governance.errors import InputError
+from governance.errors import InputError, in_words
 
 __all__ = ["app"]
 
@@ -102,7 +102,7 @@ def prove(
                 try:
                     old = Checkpoint.parse(Note.parse(Path(str(since)).read_bytes()).text).size
                 except (OSError, NoteError) as error:
-                    raise InputError(f"not a checkpoint: {error}", file=str(since)) from error
+                    raise InputError(f"not a checkpoint: {in_words(error)}", file=str(since)) from error
                 document |= {"since": old}
                 proof = tree.consistency(old, size) if old else []
     document["proof"] = [base64.b64encode(step).decode() for step in proof]
@@ -142,7 +142,9 @@ def witness(
         steps = [base64.b64decode(step, validate=True) for step in document["proof"]]
         checkpoint = document["checkpoint"].encode()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"not a proof: {error}", file=str(proof), expected="`bounds log prove`") from error
+        raise InputError(
+            f"not a proof: {in_words(error)}", file=str(proof), expected="what `bounds log prove` printed"
+        ) from error
     signing = load_person_key(key, passphrase(key))
     data = watch(
         checkpoint,

@@ -127,11 +127,9 @@ def resubmit(
 
 def _corrections(file: Path) -> Iterator[dict[str, Any]]:
     from governance.errors import InputError
+    from infra.given_files import read_text
 
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", file=str(file)) from error
+    lines = read_text(file).splitlines()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

@@ -145,12 +145,10 @@ def _own(folder: Path) -> list[Contradiction]:
 def _foreign(folder: Path, card: Path) -> list[Contradiction]:
     from annotation.claims_check import contradictions
     from governance.errors import InputError
+    from infra.given_files import read_text
     from infra.tabular import read_table
 
-    try:
-        text = card.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", file=str(card)) from error
+    text = read_text(card)
     files = [folder] if folder.is_file() else sorted(folder.iterdir())
     endings = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet"}
     frames = {file.name: read_table(file) for file in files if file.suffix.lower() in endings}

@@ -142,7 +142,7 @@ def _ports(given: list[str]) -> dict[str, int]:
 def _detach(folder: Path, *, as_json: bool) -> None:
     """Run ``bounds up`` in a session of its own with the same arguments, and wait until it is ready."""
     from flows.commands.progress import Progress, statuses_in
-    from governance.errors import OutsideError
+    from governance.errors import InputError, OutsideError
     from infra.stack.process import log_tail
     from infra.stack.record import FolderLock, read_record
 
@@ -150,6 +150,7 @@ def _detach(folder: Path, *, as_json: bool) -> None:
     log = folder / "logs" / "supervisor.log"
     log.parent.mkdir(mode=0o700, exist_ok=True)
     arguments = [word for word in sys.argv[1:] if word not in {"--detach", "-d", "--json"}]
+    said_before = log.stat().st_size if log.is_file() else 0
     with log.open("ab") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "flows.cli", *arguments],
@@ -167,7 +168,9 @@ def _detach(folder: Path, *, as_json: bool) -> None:
     display = Progress(f"bounds on {folder}")
     with display.shown(lambda: statuses_in(current())):
         while not (parts := statuses_in(current())) or any(not part.state.is_up for part in parts):
-            if supervisor.poll() is not None:
+            if supervisor.poll() == InputError.exit_code:
+                raise InputError(log.read_bytes()[said_before:].decode(errors="replace").strip())
+            if supervisor.returncode is not None:
                 raise OutsideError(f"the stack did not start (log: {log})\n{log_tail(log)}")
             display.changed(parts)
             time.sleep(0.1)

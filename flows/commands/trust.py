@@ -6,11 +6,15 @@ import base64
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from governance.errors import InputError
+from governance.wording import many
+
+if TYPE_CHECKING:
+    from governance.trust import TrustVersion
 
 __all__ = ["app"]
 
@@ -89,21 +93,15 @@ def draft(
     from governance.provenance import EnvelopeError, Trust
     from governance.trust import TrustVersion
     from infra.database import open_database
+    from infra.given_files import write_whole
     from infra.settings import load_settings
     from infra.trust import newest_version
 
     settings, now = load_settings(home), datetime.now(UTC).replace(microsecond=0)
     with open_database(settings, now=now) as db:
         before = newest_version(settings, db, now)
-    known = [each.id for each in before.trust.keys]
     for keyid in remove or ():
-        if keyid not in known:
-            raise InputError(
-                "no such key in the version in force",
-                field="--remove",
-                value=keyid,
-                expected=" or ".join(known),
-            )
+        _require_known(keyid, before, field="--remove")
     keys = [each for each in before.trust.keys if each.id not in (remove or ())]
     keys += [_key_of(text, now, days) for text in add or ()]
     made = replace(
@@ -118,8 +116,17 @@ def draft(
         TrustVersion.parse(made.payload())
     except EnvelopeError as error:
         raise InputError(str(error), field="draft") from error
-    out.write_bytes(made.payload())
-    typer.echo(f"version {made.serial} drafted in {out}; {before.change.threshold} keepers sign it")
+    write_whole(out, made.payload())
+    keepers = many(before.change.threshold, "keeper signs", "keepers sign")
+    typer.echo(f"version {made.serial} drafted in {out}; {keepers} it")
+
+
+def _require_known(keyid: str, version: TrustVersion, *, field: str) -> None:
+    known = [each.id for each in version.trust.keys]
+    if keyid not in known:
+        raise InputError(
+            "no such key in the version in force", field=field, value=keyid, expected=" or ".join(known)
+        )
 
 
 def _key_of(text: str, now: datetime, days: int) -> Any:
@@ -155,41 +162,37 @@ def sign(
 
     from governance.provenance import Envelope, EnvelopeError
     from governance.trust import TRUST_TYPE, TrustVersion
+    from infra.given_files import read_bytes, write_whole
     from infra.trust import sign_payload
 
+    data = read_bytes(path, expected="a draft")
     try:
-        data = path.read_bytes()
         try:
             before = Envelope.parse(data)
         except EnvelopeError:
             before = Envelope(payload_type=TRUST_TYPE, payload=data, signatures=())
         TrustVersion.parse(before.payload)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=str(path), expected="a draft") from error
     except EnvelopeError as error:
         raise InputError(f"not a draft: {error}", file=str(path), expected="`bounds trust draft`") from error
     mine = Envelope.parse(sign_payload(before.payload, TRUST_TYPE, [_load(key_file)]))
     signatures = dict(before.signatures) | dict(mine.signatures)
-    path.write_bytes(replace(mine, signatures=tuple(signatures.items())).to_bytes())
-    typer.echo(f"{path}: {len(signatures)} signatures")
+    write_whole(path, replace(mine, signatures=tuple(signatures.items())).to_bytes())
+    typer.echo(f"{path}: {many(len(signatures), 'signature')}")
 
 
 @app.command()
 def apply(path: Annotated[Path, typer.Argument(help="A signed draft.")], *, home: Home = None) -> None:
     """Put a signed version into force, if enough keepers of the one before signed it. Exit 1 if not."""
     from governance.provenance import Envelope, EnvelopeError
+    from governance.trust import TrustVersion
     from infra.database import open_database
+    from infra.given_files import read_bytes
     from infra.settings import load_settings
     from infra.trust import add_version
 
+    draft = read_bytes(path, expected="a signed draft")
     try:
-        draft = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror}", file=str(path), expected="a signed draft"
-        ) from error
-    try:
-        Envelope.parse(draft)
+        TrustVersion.parse(Envelope.parse(draft).payload)
     except EnvelopeError as error:
         raise InputError(
             f"not signed: {error}", file=str(path), expected="a draft that `bounds trust sign` signed"
@@ -211,6 +214,7 @@ def revoke(
 
     settings, now = load_settings(home), datetime.now(UTC)
     with open_database(settings, now=now) as db:
+        _require_known(keyid, trust.newest_version(settings, db, now), field="KEYID")
         trust.revoke(settings, db, trust.revocation_of(keyid, _load(key_file), now), now)
     typer.echo(f"{keyid} counts no longer")
 

@@ -130,15 +130,23 @@ def release(
     from governance.log.entry import Kind
     from infra.bundle import Bundle as Files
 
-    found, _, believed = _judge(bundle, key, trust)
     wanted = ref if ref.startswith("sha256:") else f"sha256:{ref}"
+    if len(wanted.removeprefix("sha256:")) < _SHORTEST:
+        raise InputError(
+            "too short to name one release",
+            field="REF",
+            value=ref,
+            expected=f"its digest, or at least {_SHORTEST} digits of it, as `bounds log list` prints it",
+        )
+    found, _, believed = _judge(bundle, key, trust)
     places = {
         str(entry.body["digest"]): at
         for at, entry in enumerate(found.entries)
         if entry is not None and entry.kind is Kind.RELEASE and str(entry.body["digest"]).startswith(wanted)
     }
     if len(places) != 1:
-        found.add(f"release {ref}", [f"{len(places)} releases in the log begin like that"])
+        many = f"{len(places)} releases in the log begin" if places else "no release in the log begins"
+        found.add(f"release {ref}", [f"{many} like that"])
     for digest, at in places.items():
         found.add(f"release {digest} is entry {at}")
         if files is not None:
@@ -175,6 +183,7 @@ def _judge(
     quorum: int = 0,
 ) -> tuple[LogFiles, Record, list[str]]:
     from infra.bundle import Bundle, verifier, verify_bundle
+    from infra.given_files import read_bytes
 
     bundle = Bundle(folder=folder)
     own = bundle.keys()
@@ -183,10 +192,7 @@ def _judge(
         for what, option, given in (("log's key", "--key", key), ("trust", "--trust", trust))
         if given is None
     ]
-    try:
-        earlier = [path.read_bytes() for path in since]
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=str(error.filename)) from error
+    earlier = [read_bytes(path, expected="a checkpoint") for path in since]
     found, record = verify_bundle(
         bundle,
         log=verifier(key or own["log"]),

@@ -45,6 +45,7 @@ def waive(
     """
     from flows.wiring import open_platform
     from infra import waivers
+    from infra.given_files import write_whole
 
     now = datetime.now(UTC)
     with open_platform(home) as platform:
@@ -53,16 +54,13 @@ def waive(
             _print_all(waivers.given(platform.db, policy=policy, trust=trust, now=now, model=model), as_json)
             return
         if take_from is not None:
-            try:
-                envelope = take_from.read_bytes()
-            except OSError as error:
-                raise InputError(f"cannot be read: {error.strerror}", file=str(take_from)) from error
+            envelope = _given(take_from)
         else:
             asked = {"RULE": rule, "--model": model, "--version": version, "--reason": reason, "--key": key}
             made = _asked(policy, asked, now, days)
             envelope = _signed(made, key, yes=yes)
         if out is not None:
-            out.write_bytes(envelope)
+            write_whole(out, envelope)
             typer.echo(f"written to {out}; hand it in with --take")
             return
         taken = waivers.take(platform.db, envelope, policy=policy, trust=trust, now=now)
@@ -73,6 +71,21 @@ def waive(
             f"waived: {taken.waiver.rule} for {taken.waiver.model} version {taken.waiver.version} until "
             f"{taken.waiver.until:%Y-%m-%d %H:%M} UTC, by {taken.person}; the next audit counts it"
         )
+
+
+def _given(file: Path) -> bytes:
+    from governance.provenance import Envelope, EnvelopeError
+    from governance.waiver import Waiver
+    from infra.given_files import read_bytes
+
+    envelope = read_bytes(file, expected="a waiver")
+    try:
+        Waiver.parse(Envelope.parse(envelope).payload)
+    except EnvelopeError as error:
+        raise InputError(
+            f"not a waiver: {error}", file=str(file), expected="what `bounds waive --out` wrote"
+        ) from error
+    return envelope
 
 
 def _asked(policy: EffectivePolicy, asked: dict[str, Any], now: datetime, days: int) -> Waiver:

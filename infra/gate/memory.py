@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from governance.errors import OutsideError
+from governance.errors import OutsideError, in_words
 from governance.gate import Seen
 from governance.log.note import Checkpoint
 
@@ -72,7 +72,9 @@ class Memory:
         except FileNotFoundError:
             return Seen()
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise OutsideError(f"{self._file}: the gate's memory cannot be read: {error}") from error
+            raise OutsideError(
+                f"{self._file}: the gate's memory cannot be read: {in_words(error)}"
+            ) from error
 
     def keep(self, seen: Seen) -> None:
         """Remember; called while judging."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from governance.digest import is_digest
-from governance.errors import InputError
+from governance.errors import InputError, in_words
 
 __all__ = ["PIN_FORMAT", "Pin", "read_pin"]
 
@@ -67,7 +67,9 @@ def read_pin(path: str | Path | None) -> Pin:
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"the pin cannot be read: {error}", file=file, expected=PIN_FORMAT) from error
+        raise InputError(
+            f"the pin cannot be read: {in_words(error)}", file=file, expected=PIN_FORMAT
+        ) from error
     if not isinstance(value, dict) or set(value) != _NAMES or value["format"] != PIN_FORMAT:
         raise InputError("not a pin", file=file, expected=f"{PIN_FORMAT} with {', '.join(sorted(_NAMES))}")
     for name in ("folder", "memory"):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from governance.errors import InputError
+from governance.errors import InputError, in_words
 
 __all__ = ["Secrets", "ensure_secrets", "ensure_site_key", "write_private"]
 
@@ -38,9 +38,13 @@ def write_private(path: Path, text: str) -> None:
     """Replace a file in one step; readable by its owner only."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    fresh.replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -50,7 +54,9 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise InputError(
-            f"secrets cannot be read: {error}", file=str(path), expected="JSON; restore it from a backup"
+            f"secrets cannot be read: {in_words(error)}",
+            file=str(path),
+            expected="JSON; restore it from a backup",
         ) from error
     if not isinstance(data, dict):
         raise InputError("secrets are not an object", file=str(path), expected="a JSON object")

@@ -106,10 +106,74 @@ def test_what_nobody_foresaw_is_no_verdict(monkeypatch, capsys):
 def test_a_place_that_cannot_be_written_is_named_without_a_traceback(words, tmp_path, monkeypatch, capsys):
     ensure_secrets(tmp_path, ["main"])
     code, said = called(monkeypatch, capsys, *words, tmp_path / "no" / "folder", "--home", tmp_path)
+    assert code == 2
+    assert said == f"{tmp_path / 'no' / 'folder'}: cannot be written: No such file or directory\n"
+    (tmp_path / "place").mkdir()
+    code, said = called(monkeypatch, capsys, *words, tmp_path / "place", "--home", tmp_path)
+    assert (code, said) == (2, f"{tmp_path / 'place'}: cannot be written: Is a directory\n")
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith((".place", "place."))]
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        (["history", ""], "MODEL"),
+        (["history", "--home", " "], "--home"),
+        (["verify", "release", "", "--bundle", "b"], "REF"),
+        (["trust", "draft", "d", "--add", "a", "--add", ""], "--add"),
+        (["annotators", "invite", "ada@example.org", ""], "CONTACT"),
+    ],
+)
+def test_an_empty_argument_is_no_guess_at_one(words, field, monkeypatch, capsys):
+    code, said = called(monkeypatch, capsys, *words)
+    assert (code, said.partition(":")[0]) == (2, field), said
+    assert "is empty" in said
+
+
+def test_bytes_that_are_no_text_are_refused_before_they_are_stored(monkeypatch, capsys):
+    code, said = called(monkeypatch, capsys, "history", "ch\udcffat")
+    assert (code, said.startswith("MODEL: is no text in UTF-8")) == (2, True), said
+
+
+def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted(*_words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("infra.settings.load_settings", interrupted)
+    monkeypatch.setenv("BOUNDS_SETTINGS", "elsewhere")
+    code, said = called(monkeypatch, capsys, "log", "list")
+    assert (code, said.startswith("interrupted: what was finished is kept")) == (130, True), said
+
+
+def test_settings_that_cannot_be_used_end_a_start_in_the_background_like_any_other(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "settings.toml").write_text('store = "floppy"\n')
+    code, said = called(monkeypatch, capsys, "up", "--detach", "--home", tmp_path)
+    assert code == 2, said
+    assert "settings.toml: store: " in said.splitlines()[-1]
+    assert "the stack did not start" not in said
+
+
+def test_a_server_that_is_not_there_is_the_worlds_fault(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    (tmp_path / "settings.toml").write_text("")
+    code, said = called(monkeypatch, capsys, "collect", "--home", tmp_path)
+    assert (code, said.partition(" for ")[0]) == (3, "no Prefect server"), said
+    (tmp_path / "settings.toml").write_text('prefect_api_url = "http://127.0.0.1:9/api"\n')
+    code, said = called(monkeypatch, capsys, "collect", "--home", tmp_path)
     assert code == 3
-    assert "folder" in said
-    assert "cannot be read or written: No such file or directory" in said
-    assert "Traceback" not in said
+    assert "does not answer at http://127.0.0.1:9/api" in said
+
+
+def test_a_reader_that_has_seen_enough_is_no_verdict():
+    asked = [sys.executable, "-m", "flows.cli", "policy", "schema"]
+    with subprocess.Popen(
+        asked, cwd=Path(cli.__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        running.stdout.close()
+        said = running.stderr.read()
+    assert (running.returncode, said) == (0, b"")
 
 
 def test_a_passphrase_that_nobody_can_be_asked_for_is_an_error_at_once(tmp_path):

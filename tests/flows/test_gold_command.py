@@ -170,7 +170,9 @@ def test_what_cannot_be_declared_is_refused_and_nothing_is_half_written(home, tm
         file.write_text(text)
         assert words in bounds(home, "add", file, "--by", "Ada", code=2)
     file.write_bytes(b"item,answer\n\xff\xfe,1\n")
-    assert "cannot be read" in bounds(home, "add", file, "--by", "Ada", code=2)
+    assert "wrong.csv:2: not UTF-8 (expected CSV in UTF-8)" in bounds(
+        home, "add", file, "--by", "Ada", code=2
+    )
     assert "cannot be read" in bounds(home, "add", tmp_path / "none.csv", "--by", "Ada", code=2)
     assert len(json.loads(bounds(home, "list", "--json"))["items"]) == 1
 

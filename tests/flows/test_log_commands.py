@@ -64,7 +64,7 @@ def test_export_and_verify_everything(home, tmp_path):
     (files / "pairs.parquet").write_bytes(b"other pairs")
     said = bounds("verify", "release", release, "--bundle", tmp_path / "b", "--files", files, *words, code=1)
     assert "pairs.parquet: has digest" in said
-    bounds("verify", "release", "sha256:00", "--bundle", tmp_path / "b", *words, code=1)
+    bounds("verify", "release", "sha256:00000000", "--bundle", tmp_path / "b", *words, code=1)
     said = bounds("verify", "decision", "chat/3", "--bundle", tmp_path / "b", *words, code=1)
     assert "WRONG" in said  # bo's key was revoked after the promotion: it would not be allowed again
     assert "1 of 2 approvals" in said

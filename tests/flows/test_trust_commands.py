@@ -114,6 +114,8 @@ def test_a_draft_nobody_signed_is_named_and_a_key_that_is_not_there_is_not_left_
         bounds("trust", "apply", draft, "--home", home)
     with pytest.raises(InputError, match=r"--remove: no such key in the version in force .*ed25519:"):
         bounds("trust", "draft", tmp_path / "second", "--remove", "ed25519:typo", "--home", home)
+    with pytest.raises(InputError, match=r"KEYID: no such key in the version in force .*ed25519:"):
+        bounds("trust", "revoke", "ed25519:zzz", "--key", home / "keys" / "trust-keeper.pem", "--home", home)
     assert not (tmp_path / "second").exists()
     keys = json.loads(bounds("trust", "show", "--home", home, "--json"))["version"]["keys"]
     assert len(keys) == 2
@@ -138,4 +140,8 @@ def test_history_says_who_carried_what_and_why(home):
     said = json.loads(bounds("history", "chat", "--home", home, "--json"))
     assert [stay["version"] for stay in said["stays"]] == ["5", "3"]
     assert "T1.harm: FAIL" in bounds("history", "chat", "--home", home)
-    assert "no version of" in bounds("history", "other", "--home", home)
+    with pytest.raises(InputError, match=r"MODEL: nothing is recorded about this model .*expected chat"):
+        bounds("history", "other", "--home", home)
+    with pytest.raises(InputError, match=r"--alias: no version of chat has carried it .*expected champion"):
+        bounds("history", "chat", "--alias", "champoin", "--home", home)
+    assert "no version of bounds-demo has carried an alias yet" in bounds("history", "--home", home)

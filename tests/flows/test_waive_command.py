@@ -72,4 +72,8 @@ def test_what_cannot_be_waived_is_said(home, tmp_path):
         bounds(*WHAT, *key)
     with pytest.raises(InputError, match="cannot be read"):
         bounds("waive", "--take", tmp_path / "none", "--home", home)
+    (tmp_path / "junk").write_bytes(b"junk")
+    for other in (tmp_path / "junk", tmp_path / "draft"):
+        with pytest.raises(InputError, match=r"not a waiver: .*expected what `bounds waive --out` wrote"):
+            bounds("waive", "--take", other, "--home", home)
     assert "no waiver was ever given" in bounds("waive", "--list", "--home", home)

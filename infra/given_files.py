@@ -1,0 +1,94 @@
+"""Files that a person names, read and written: what is wrong with one is said in words, by the place that was given."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from governance.errors import BoundsError, InputError, OutsideError, in_words
+
+__all__ = ["cannot_be_written", "read_bytes", "read_text", "write_whole"]
+
+LARGEST_FILE: Final = 512 * 2**20
+_GIVEN_WRONG: Final = frozenset(
+    {
+        errno.EACCES,
+        errno.EINVAL,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.ENOTEMPTY,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+"""Errors of a place that another name would mend; a full or broken disk is the world's."""
+
+
+def read_bytes(path: Path | str, *, expected: str | None = None) -> bytes:
+    """The bytes of a file.
+
+    Args:
+        path: The file.
+        expected: What kind of file would be right, for the error.
+
+    Raises:
+        InputError: Absent, no file, not readable, or larger than 512 MiB.
+    """
+    file = Path(path)
+    try:
+        if file.stat().st_size > LARGEST_FILE:
+            raise InputError(
+                "the file is too large", file=str(file), expected=f"at most {LARGEST_FILE} bytes"
+            )
+        return file.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise InputError(f"cannot be read: {in_words(error)}", file=str(file), expected=expected) from error
+
+
+def read_text(path: Path | str, *, encoding: str = "utf-8", expected: str | None = None) -> str:
+    """The text of a file.
+
+    Args:
+        path: The file.
+        encoding: ``utf-8``, or ``utf-8-sig`` where spreadsheets write a mark before the text.
+        expected: What kind of file would be right, for the error.
+
+    Raises:
+        InputError: See :func:`read_bytes`; not UTF-8, with the line where that breaks.
+    """
+    data = read_bytes(path, expected=expected)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError("not UTF-8", file=str(path), line=line, expected=expected or "UTF-8 text") from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        InputError: The place cannot be written to; another would do.
+        OutsideError: The disk did not take it.
+    """
+    part = path.with_name(path.name + ".part") if path.name else path
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except (OSError, ValueError) as error:
+        with suppress(OSError, ValueError):
+            part.unlink()
+        raise cannot_be_written(path, error) from error
+
+
+def cannot_be_written(path: Path, error: OSError | ValueError) -> BoundsError:
+    """What to say of a place that could not be written: a fault of what was given, or of the world."""
+    said = f"cannot be written: {in_words(error)}"
+    if isinstance(error, OSError) and error.errno not in _GIVEN_WRONG:
+        return OutsideError(f"{path}: {said}")
+    return InputError(said, file=str(path))
