@@ -41,6 +41,7 @@ from governance.errors import InputError
 from governance.policy.model import EffectivePolicy
 from governance.promotion import AUDITOR, decide
 from infra import ledger
+from infra.artifacts import Fetched
 from infra.registry import VersionInfo
 
 __all__ = ["audit", "audit_version"]
@@ -106,7 +107,7 @@ def _labels(source: str, column: str = "human") -> Judge:
 
 
 @task(name="examine", cache_policy=NO_CACHE, **OUTSIDE)
-def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, artifact: str) -> AuditReport:
+def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, files: Fetched) -> AuditReport:
     """Ask, judge, find."""
     from infra.subjects import PyfuncSubject
 
@@ -118,14 +119,11 @@ def examine(platform: Platform, policy: EffectivePolicy, info: VersionInfo, arti
         resolved=resolved,
     )
     chosen = judges(platform)
-    attempt = attempt_of(plan, chosen, model=info.model, version=info.version, artifact=artifact, now=clock())
-    subject = recorded(
-        platform,
-        attempt,
-        PyfuncSubject(info.uri, digest=artifact),
-        budget=plan.error_budget,
+    attempt = attempt_of(
+        plan, chosen, model=info.model, version=info.version, artifact=files.digest, now=clock()
     )
-    people = alignment(platform, policy, info)
+    subject = recorded(platform, attempt, PyfuncSubject(files), budget=plan.error_budget)
+    people = alignment(platform, policy, info, files)
     report = run_audit(
         subject,
         plan,
@@ -263,18 +261,20 @@ def note(platform: Platform, info: VersionInfo, row: ledger.Decision) -> None:
 
 def audit_version(platform: Platform, model: str, version: str) -> dict[str, Any]:
     """Audit one version of a registered model under the policy in force."""
-    from infra.artifacts import artifact_digest
+    from infra.artifacts import fetch
+    from infra.scratch import scratch_folder
     from infra.waivers import live
 
     now = clock()
     policy = platform.policy(now)
     registry = platform.registry()
     info = registry.version(model, version)
-    artifact = artifact_digest(info.uri)
     waivers = live(platform.db, model, version, policy=policy, trust=platform.trust(now), now=now)
-    report = replace(examine(platform, policy, info, artifact), waivers=waivers)
+    with scratch_folder(platform.settings.home, "audited") as place:
+        files = fetch(info.uri, place)
+        report = replace(examine(platform, policy, info, files), waivers=waivers)
     run = keep(platform, policy, info, report, now)
-    decision = sign(platform, policy, info, report, artifact, now)
+    decision = sign(platform, policy, info, report, files.digest, now)
     platform.publish(now)
     note(platform, info, decision)
     get_run_logger().info("%s version %s: %s", model, version, report.verdict)

@@ -13,6 +13,7 @@ from governance.audit.alignment import HeldOut
 from governance.audit.strata import Alignment, alignment_findings
 from governance.policy.model import EffectivePolicy
 from infra import ledger
+from infra.artifacts import Fetched
 from infra.registry import VersionInfo
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["alignment"]
 _SEED: Final = 7
 
 
-def alignment(platform: Platform, policy: EffectivePolicy, info: VersionInfo) -> Alignment:
+def alignment(platform: Platform, policy: EffectivePolicy, info: VersionInfo, files: Fetched) -> Alignment:
     """What the policy's strata make of the version; nothing where the policy names none.
 
     The champion is the holder of the policy's first protected alias, unless it is the version itself; it is left
@@ -38,7 +39,7 @@ def alignment(platform: Platform, policy: EffectivePolicy, info: VersionInfo) ->
     if not judged:
         return alignment_findings(policy, None, why_not=f"{source} holds no held-out judgement")
     try:
-        model = PyfuncPreferences(info.uri)
+        model = PyfuncPreferences(files)
         mine = held_out(judged, model, questions=questions, source=source)
         plain = None
         if any(one.settings for one in judged):
@@ -85,12 +86,16 @@ def _champion(
     questions: Sequence[str],
     source: str,
 ) -> HeldOut | None:
+    from infra.artifacts import fetch
     from infra.held_out import NoPreferenceError, PyfuncPreferences, held_out
+    from infra.scratch import scratch_folder
 
     holder = champion_of(platform, policy, info)
     if holder is None:
         return None
-    try:
-        return held_out(judged, PyfuncPreferences(holder.uri), questions=questions, source=source)
-    except NoPreferenceError:
-        return None
+    with scratch_folder(platform.settings.home, "champion") as place:
+        champion = PyfuncPreferences(fetch(holder.uri, place))
+        try:
+            return held_out(judged, champion, questions=questions, source=source)
+        except NoPreferenceError:
+            return None

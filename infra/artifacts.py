@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from governance.errors import InputError, OutsideError
 from governance.provenance import manifest_digest
 
-__all__ = ["artifact_digest", "folder_manifest", "version_manifest"]
+__all__ = ["Fetched", "artifact_digest", "fetch", "folder_manifest"]
 
 # MLflow writes this file into the downloaded copy of a version; it is no part of the version.
 _WRITTEN_BY_DOWNLOAD: Final = frozenset({"registered_model_meta"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """The files of a model version on this machine: what was hashed is what is read.
+
+    Attributes:
+        uri: Where they came from.
+        folder: Where they lie now.
+        digest: Of all files, as decisions name it.
+    """
+
+    uri: str
+    folder: Path
+    digest: str
 
 
 def folder_manifest(folder: Path) -> dict[str, str]:
@@ -39,26 +55,29 @@ def folder_manifest(folder: Path) -> dict[str, str]:
     return files
 
 
-def version_manifest(model_uri: str, *, folder: Path | None = None) -> dict[str, str]:
-    """:func:`folder_manifest` of an MLflow model version, downloaded (into ``folder`` if one is given).
+def fetch(model_uri: str, folder: Path) -> Fetched:
+    """Download an MLflow model version into ``folder`` and hash it there.
+
+    Whoever goes on to load the version loads it from there: MLflow's own loading by address would download it
+    once more, what others may have changed since, into a temporary folder that nobody removes.
 
     Tracking and registry addresses are set by the caller.
 
     Raises:
+        InputError: The version holds no file, or a link.
         OutsideError: MLflow cannot hand the files over.
     """
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
 
-    with tempfile.TemporaryDirectory(prefix="bounds-artifact-") as scratch:
-        target = folder or Path(scratch)
-        try:
-            local = mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=str(target))
-        except (MlflowException, OSError) as error:
-            raise OutsideError(f"{model_uri}: the files cannot be fetched: {error}") from error
-        return folder_manifest(Path(local))
+    try:
+        local = Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=str(folder)))
+    except (MlflowException, OSError) as error:
+        raise OutsideError(f"{model_uri}: the files cannot be fetched: {error}") from error
+    return Fetched(uri=model_uri, folder=local, digest=manifest_digest(folder_manifest(local)))
 
 
 def artifact_digest(model_uri: str) -> str:
-    """Digest of an MLflow model version's files, as decisions name it."""
-    return manifest_digest(version_manifest(model_uri))
+    """Digest of an MLflow model version's files, as decisions name it; errors as :func:`fetch`."""
+    with tempfile.TemporaryDirectory(prefix="bounds-artifact-") as scratch:
+        return fetch(model_uri, Path(scratch)).digest

@@ -18,6 +18,7 @@ import pyarrow as pa
 from governance.audit.alignment import HeldOut
 from governance.audit.contested import Contested, contested
 from governance.errors import InputError, RecordError
+from infra.artifacts import Fetched
 
 __all__ = [
     "HELD_OUT",
@@ -68,11 +69,11 @@ class PyfuncPreferences:
     """An MLflow model whose signature takes ``first`` and ``second`` beside ``prompt`` and returns ``prefers``.
 
     Args:
-        model_uri: ``models:/name/3``, a run's or a folder's URI.
+        version: Its files; they must outlive the questions.
     """
 
-    def __init__(self, model_uri: str) -> None:
-        self.name = model_uri
+    def __init__(self, version: Fetched) -> None:
+        self._folder = version.folder
 
     def prefer(self, pairs: Sequence[tuple[str, str, str]], settings: Mapping[str, Any]) -> list[float]:
         """The model's preferences.
@@ -83,7 +84,7 @@ class PyfuncPreferences:
         import mlflow.pyfunc
         import pandas as pd
 
-        model = mlflow.pyfunc.load_model(self.name)
+        model = mlflow.pyfunc.load_model(str(self._folder))
         inputs = model.metadata.signature.inputs if model.metadata.signature else None
         if inputs is None or not {"first", "second"} <= set(inputs.input_names()):
             raise NoPreferenceError(

@@ -22,10 +22,9 @@ from governance.digest import digest_bytes
 from governance.errors import InputError, RefusedError
 from governance.log.inclusion import InclusionsError, open_inclusions
 from governance.promotion import Decision, verify_decision
-from governance.provenance import manifest_digest
 from infra import ledger
 from infra.approvals import joined
-from infra.artifacts import version_manifest
+from infra.artifacts import fetch
 from infra.database import Database
 from infra.inclusion import inclusions_of
 from infra.registry import Registry
@@ -96,14 +95,14 @@ def verified(
         raise RefusedError(what, ["there is no signed decision about this version"])
     trust = current_trust(settings, db, now)
     with tempfile.TemporaryDirectory(prefix="bounds-model-") as scratch:
-        artifact = manifest_digest(version_manifest(info.uri, folder=Path(scratch)))
+        files = fetch(info.uri, Path(scratch))
         whole = joined(db, rows[-1].envelope.encode(), trust=trust, now=now)
         found = verify_decision(
             whole,
             trust=trust,
             model=model,
             version=info.version,
-            artifact=artifact,
+            artifact=files.digest,
             alias=alias,
             policies=policies,
             approvals=approvals,
@@ -118,9 +117,9 @@ def verified(
             alias=alias,
             version=info.version,
             decision=found.decision,
-            artifact=artifact,
+            artifact=files.digest,
             position=position,
-            folder=_root(Path(scratch)),
+            folder=files.folder,
         )
 
 
@@ -135,12 +134,6 @@ def load(uri: str, **asked: Any) -> Any:
 
     with verified(uri, **asked) as found:
         return mlflow.pyfunc.load_model(str(found.folder))
-
-
-def _root(folder: Path) -> Path:
-    """Where MLmodel lies: the download may put the version into a folder of its own."""
-    places = sorted(folder.rglob("MLmodel"), key=lambda path: len(path.parts))
-    return places[0].parent if places else folder
 
 
 def _included(

@@ -25,6 +25,7 @@ from governance.audit.published import (
 from governance.audit.responses import Persona, Request, Response, Subject
 from governance.digest import digest_bytes
 from governance.errors import InputError
+from infra.artifacts import Fetched
 from infra.chat_versions import ChatForm, chat_form, converse, without_traces
 from infra.given_files import read_text
 
@@ -115,28 +116,28 @@ class CompletionsSubject:
 
 
 class PyfuncSubject:
-    """An MLflow model version or model folder, loaded through the pyfunc flavour.
+    """An MLflow model version, loaded through the pyfunc flavour from the files that were hashed.
 
     The model gets a DataFrame with ``probe`` and ``prompt`` and, as parameter ``settings``, the persona's
     resolved settings as JSON; it returns one text a row (a frame with ``response``, or a list). A ChatModel,
     ChatAgent or ResponsesAgent gets conversations in its own form (:mod:`infra.chat_versions`).
 
     Args:
-        model_uri: ``models:/name/3``, a run's or a folder's URI. Tracking and registry addresses are set by the caller.
-        digest: Digest of the version's artifact files (:func:`infra.artifacts.version_manifest`).
+        version: Its files; they must outlive the subject.
         settings: Settings under the persona's own, for all requests.
     """
 
-    def __init__(self, model_uri: str, *, digest: str, settings: Mapping[str, Any] | None = None) -> None:
-        self.name = model_uri
-        self.digest = digest
+    def __init__(self, version: Fetched, *, settings: Mapping[str, Any] | None = None) -> None:
+        self.name = version.uri
+        self.digest = version.digest
+        self._folder = version.folder
         self._settings = dict(settings or {})
 
     @cached_property
     def _model(self) -> Any:
         import mlflow.pyfunc
 
-        return mlflow.pyfunc.load_model(self.name)
+        return mlflow.pyfunc.load_model(str(self._folder))
 
     @property
     def sampling(self) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import infra.held_out
 from flows import audit_people
 from governance.policy.compose import compose
+from infra.artifacts import Fetched
 from infra.demo_panel import panel_judgements
 from infra.policy_files import load_pack
 from tests.support.audits import NOW
@@ -16,13 +18,14 @@ from tests.support.audits import NOW
 POLICY = compose(load_pack("demo"), at=NOW)
 PLATFORM = SimpleNamespace(settings=SimpleNamespace(held_out="demo"))
 INFO = SimpleNamespace(uri="models:/chat/2", release=None)
+FILES = Fetched(uri=INFO.uri, folder=Path("nowhere"), digest="sha256:" + "1" * 64)
 
 
 class Obliging:
     """Prefers the longer answer, unless a person's settings ask for less detail than 3."""
 
-    def __init__(self, uri):
-        self.uri = uri
+    def __init__(self, files):
+        self.files = files
 
     def prefer(self, pairs, settings):
         sign = -1 if settings.get("detail", 3) < 3 else 1
@@ -39,7 +42,7 @@ class Deaf(Obliging):
 def table(monkeypatch, model):
     monkeypatch.setattr(infra.held_out, "PyfuncPreferences", model)
     monkeypatch.setattr(audit_people, "champion_of", lambda *_: None)
-    return audit_people.alignment(PLATFORM, POLICY, INFO).table
+    return audit_people.alignment(PLATFORM, POLICY, INFO, FILES).table
 
 
 def test_the_report_says_what_following_settings_gains_for_whom(monkeypatch):

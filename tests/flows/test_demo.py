@@ -16,12 +16,13 @@ from tests.support.way import ROOT
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 
-def bounds(*words):
+def bounds(*words, temporary=None):
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PREFECT_", "BOUNDS_RETRY", "BOUNDS_TEST"))
     }
+    environment |= {} if temporary is None else {"TMPDIR": str(temporary)}
     return subprocess.run(
         [sys.executable, "-m", "flows.cli", *map(str, words)],
         cwd=ROOT,
@@ -43,8 +44,12 @@ def story_of(run):
 def test_one_version_is_promoted_and_one_refused_for_its_own_fault_alone(tmp_path, store):
     home = tmp_path / "demo"
     keep = ("--keep",) if store == "s3" else ()
-    story = story_of(bounds("demo", "--home", home, "--store", store, "--json", *keep))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    story = story_of(bounds("demo", "--home", home, "--store", store, "--json", *keep, temporary=temporary))
     try:
+        assert not list(temporary.rglob("MLmodel"))  # audits leave no copy of a model behind
+        assert not list((home / "scratch").glob("[!.]*"))
         assert {kind: verdict == "PASS" for kind, verdict in story["verdicts"].items()} == {
             kind: kind == "bounded" for kind in CANDIDATES
         }

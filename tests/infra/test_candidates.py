@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +31,7 @@ from governance.digest import digest
 from governance.errors import InputError, RecordError
 from governance.policy.compose import compose
 from governance.policy.resolve import resolve
+from infra.artifacts import artifact_digest, fetch
 from infra.candidates import KINDS, candidate, learn, load, log_candidate, save
 from infra.demo_files import authored_labels, demo_people, demo_probes, stored_answers
 from infra.demo_panel import SOURCE, panel_judgements
@@ -37,6 +40,7 @@ from infra.policy_files import load_pack
 from infra.ranker import NO_ANSWER, Bound, Manner, StoredAnswer, StoredRanker, Weights, Wish
 from infra.ranker_text import agreement, prompt_key, refuses, traits
 from infra.ranker_training import Pair, busiest, pairs_of, preference_accuracy, train
+from infra.subjects import PyfuncSubject
 from tests.support.demo_release import release
 from tests.support.mlflow_store import mlflow_in
 
@@ -412,14 +416,40 @@ def test_mlflow_serves_the_candidates(weights: Weights, tmp_path: Path, monkeypa
         said = served.predict(frame, params={"settings": json.dumps(WISHES)})["response"].tolist()
         assert said == [ranker.answer(prompt, WISHES) for prompt in prompts]
         asked = [("p", "first answer", "I must stress: reflect on this."), ("p", "x", "x")]
-        told = PyfuncPreferences(f"models:/demo/{version}").prefer(asked, WISHES)
+        files = fetch(f"models:/demo/{version}", tmp_path / "fetched")
+        told = PyfuncPreferences(files).prefer(asked, WISHES)
         assert told == pytest.approx(Asked(ranker).prefer(asked, WISHES))
         assert told[1] == 0
         plain = served.predict(frame[["prompt"]])["response"].tolist()
         assert plain == [ranker.answer(prompt) for prompt in prompts]
-        folder = Path(mlflow.artifacts.download_artifacts(f"models:/demo/{version}"))
-        assert load(folder / "data" / "ranker").digest == ranker.digest
-        assert not list(folder.rglob("*.pkl"))
+        assert load(files.folder / "data" / "ranker").digest == ranker.digest
+        assert not list(files.folder.rglob("*.pkl"))
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's own dependencies warn
+def test_a_version_is_asked_from_the_files_that_were_hashed(
+    weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with mlflow_in(tmp_path):
+        mlflow.create_experiment("bounds/candidates", artifact_location=(tmp_path / "artifacts").as_uri())
+        one, other = candidate(weights, "unbounded"), candidate(weights, "over-refuser")
+        version = log_candidate(one, registered_model="demo", release_digest=RELEASE)
+        uri = f"models:/demo/{version}"
+        files = fetch(uri, tmp_path / "fetched")
+        (stored,) = (tmp_path / "artifacts").rglob("data/ranker")
+        shutil.rmtree(stored)
+        save(other, stored)  # as whoever may write to the artifact store could
+        probe = next(p for p in demo_probes().probes if one.answer(p.prompt) != other.answer(p.prompt))
+        (answer,) = PyfuncSubject(files).respond([Request(probe=probe, persona=NO_PERSONA)])
+        PyfuncPreferences(files).prefer([("p", "one", "another")], WISHES)
+        assert answer.text == one.answer(probe.prompt)
+        assert artifact_digest(uri) != files.digest
+    assert not list((tmp_path / "temporary").rglob("MLmodel"))
 
 
 def test_whom_the_overfitted_one_learns_from_does_not_hang_on_ids():

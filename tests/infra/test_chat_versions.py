@@ -8,6 +8,7 @@ import pytest
 
 from governance.audit.probes import Expectation, Probe, Turn
 from governance.audit.responses import Persona, Request
+from infra.artifacts import Fetched
 from infra.subjects import PyfuncSubject
 from tests.support.mlflow_store import mlflow_in
 
@@ -50,7 +51,11 @@ def model(request, tmp_path_factory):
     with mlflow_in(folder), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mlflow.pyfunc.save_model(folder / "model", python_model=str(folder / "code.py"), pip_requirements=[])
-        yield PyfuncSubject(str(folder / "model"), digest="sha256:" + "1" * 64)
+        yield subject(folder / "model")
+
+
+def subject(folder):
+    return PyfuncSubject(Fetched(uri="models:/chat/1", folder=folder, digest="sha256:" + "1" * 64))
 
 
 def asking(*texts, **persona):
@@ -85,5 +90,5 @@ def test_nothing_of_an_audit_is_kept_in_traces(model):
 
 
 def test_a_version_that_cannot_be_loaded_gives_no_answer_and_says_so(tmp_path):
-    (answer,) = PyfuncSubject(str(tmp_path / "absent"), digest="sha256:" + "1" * 64).respond([asking("hi")])
+    (answer,) = subject(tmp_path / "absent").respond([asking("hi")])
     assert answer.error.startswith("the model raised ")

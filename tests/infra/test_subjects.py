@@ -14,7 +14,7 @@ from governance.audit.responses import NO_PERSONA, Persona
 from governance.audit.run import run_audit
 from governance.audit.statistics import Verdict
 from governance.digest import digest
-from infra.artifacts import folder_manifest
+from infra.artifacts import Fetched, folder_manifest
 from infra.subjects import CompletionsSubject, PyfuncSubject, read_probes
 from tests.support.audits import answers_and_judge, policy, probe_set
 
@@ -82,7 +82,8 @@ def audit(model, *personas, probes=None):
     labels = replace(judge, labels={**wrong_judge.labels, **judge.labels})
     assert right
     assert wrong
-    subject = PyfuncSubject(str(model), digest=digest(folder_manifest(model)))
+    files = Fetched(uri="models:/echo/1", folder=model, digest=digest(folder_manifest(model)))
+    subject = PyfuncSubject(files)
     return run_audit(subject, make_plan(policy(), probes, personas=personas or (NO_PERSONA,)), {"*": labels})
 
 
