@@ -18,7 +18,6 @@ from annotation.facts import Surroundings
 from annotation.parquet_stream import PARQUET
 from annotation.records import ITEMS, PROFILES
 from annotation.staging import as_table
-from governance.errors import RefusedError
 
 __all__ = [
     "ROWS_OF_A_GROUP",
@@ -29,7 +28,6 @@ __all__ = [
     "Summary",
     "Validated",
     "parquet_bytes",
-    "require_passed",
 ]
 
 FORMAT: Final = "bounds.checks/1"
@@ -170,7 +168,7 @@ class Found(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
-    """The result of one validation in memory. Truth value: whether the batch may go on.
+    """The result of one validation in memory.
 
     Attributes:
         accepted: ``JUDGEMENTS`` table, sorted by id.
@@ -185,58 +183,6 @@ class Validated:
     summary: Summary
     screened: pl.DataFrame = field(repr=False)
     around: Surroundings = field(repr=False)
-
-    def __bool__(self) -> bool:
-        return bool(self.summary)
-
-    @property
-    def read(self) -> int:
-        """Rows read."""
-        return self.summary.read
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """The checks that were run."""
-        return self.summary.checks
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Check key → rows that failed it."""
-        return self.summary.counts
-
-    @property
-    def failed_rules(self) -> Mapping[str, int]:
-        """Rule → rows that failed it."""
-        return self.summary.failed_rules
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Figures of the batch against their limits."""
-        return self.summary.findings
-
-    @property
-    def strata(self) -> tuple[StratumCount, ...]:
-        """Rows read and quarantined by codebook answer."""
-        return self.summary.strata
-
-    @property
-    def distributions(self) -> Distributions:
-        """How the accepted judgements are distributed."""
-        return self.summary.distributions
-
-    @property
-    def stale(self) -> tuple[StaleCount, ...]:
-        """Accepted judgements given under an outdated policy."""
-        return self.summary.stale
-
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """Why the batch stops here."""
-        return self.summary.stops
-
-    def as_json(self) -> dict[str, Any]:
-        """What was checked and found, as one JSON object (``checks.json``)."""
-        return self.summary.as_json()
 
     def quarantined(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """These columns of the quarantined rows."""
@@ -263,16 +209,6 @@ class Validated:
             "quarantine.parquet": parquet_bytes(self.quarantine),
             "checks.json": self.summary.json_bytes(),
         }
-
-
-def require_passed(validated: Validated) -> None:
-    """Let a batch go on, or raise.
-
-    Raises:
-        RefusedError: A figure of the batch is outside its limit, with every reason.
-    """
-    if validated.stops:
-        raise RefusedError("the batch", validated.stops)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

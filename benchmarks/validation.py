@@ -181,7 +181,7 @@ def quarantine(folder: Path) -> Callable[[], Any]:
 
     def work() -> Any:
         found = validate_batch(judgements, items, checks=checks)
-        return dict(found.counts), {name: digest_bytes(data) for name, data in found.tables().items()}
+        return dict(found.summary.counts), {name: digest_bytes(data) for name, data in found.tables().items()}
 
     return work
 
@@ -196,7 +196,7 @@ def gx_duckdb(folder: Path) -> Callable[[], Any]:
 
     def gate() -> dict[str, int]:
         unexpected = run(validated).unexpected
-        return {key: unexpected[key] for key in validated.counts}
+        return {key: unexpected[key] for key in validated.summary.counts}
 
     return gate
 

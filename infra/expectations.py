@@ -189,7 +189,9 @@ def run(validated: Validated, *, docs_folder: Path | None = None) -> GxResult:
     """
     with _connected(duckdb.connect(":memory:")) as connection:
         connection.execute("SET threads = 2; SET enable_external_access = false; SET TimeZone = 'UTC'")
-        load_batch(connection, as_table(validated.screened), validated.around, columns_of(validated.checks))
+        load_batch(
+            connection, as_table(validated.screened), validated.around, columns_of(validated.summary.checks)
+        )
         return _agreeing(connection, validated.summary, docs_folder)
 
 

@@ -22,13 +22,13 @@ def judged(pack: str, batch: Batch, before: Validated | None = None) -> Validate
         checks=checks_for(
             {"id": need.id, "check": need.check, **need.terms} for need in policy.data_requirements
         ),
-        before=None if before is None else before.distributions,
+        before=None if before is None else before.summary.distributions,
         **batch.surroundings(),
     )
 
 
 def figure(found: Validated, rule: str) -> tuple[float | None, bool]:
-    (finding,) = [finding for finding in found.findings if finding.check.rule == rule]
+    (finding,) = [finding for finding in found.summary.findings if finding.check.rule == rule]
     return finding.value, finding.passed
 
 
@@ -52,9 +52,9 @@ def test_a_sound_batch_breaks_no_rule_about_rows() -> None:
     for pack in ("health", "companion"):
         batch = Batch(items=24)
         first = judged(pack, batch)
-        assert first.failed_rules == {}
+        assert first.summary.failed_rules == {}
         again = judged(pack, batch, first)
-        drifts = [finding for finding in again.findings if finding.check.rule.startswith("D.drift")]
+        drifts = [finding for finding in again.summary.findings if finding.check.rule.startswith("D.drift")]
         assert [finding.value for finding in drifts] == [0.0] * (1 if pack == "health" else 2)
 
 
@@ -68,18 +68,18 @@ def test_health_sets_aside_who_reads_faster_than_anybody_reads() -> None:
             row["seconds"] = 60.0
     hasty["seconds"] = 20.0  # 2,200 characters in 20 s are 110 a second; in 60 s they are 37
     found = judged("health", batch)
-    assert found.failed_rules == {"D.reading-speed": 1}
+    assert found.summary.failed_rules == {"D.reading-speed": 1}
     assert found.quarantine.column("judgement").to_pylist() == [hasty["judgement"]]
 
 
 def test_straight_lining_is_set_aside_with_the_whole_run_by_each_examples_own_limit() -> None:
     batch = Batch(items=16)
     run = chooses_the_first_answer(batch)
-    assert judged("health", batch).failed_rules == {"D.straight-lining": run}
-    assert judged("companion", batch).failed_rules == {}  # 16 in a row are within its 20
+    assert judged("health", batch).summary.failed_rules == {"D.straight-lining": run}
+    assert judged("companion", batch).summary.failed_rules == {}  # 16 in a row are within its 20
     batch = Batch(items=24)
     run = chooses_the_first_answer(batch)
-    assert judged("companion", batch).failed_rules == {"D.straight-lining": run}
+    assert judged("companion", batch).summary.failed_rules == {"D.straight-lining": run}
 
 
 def test_a_batch_whose_answers_drifted_stops() -> None:
@@ -91,7 +91,7 @@ def test_a_batch_whose_answers_drifted_stops() -> None:
     assert value is not None
     assert value > 0.7
     assert not passed
-    assert any("D.drift-outcome" in reason for reason in found.stops)
+    assert any("D.drift-outcome" in reason for reason in found.summary.stops)
 
 
 def test_companion_stops_where_the_languages_or_the_sides_drifted() -> None:
@@ -114,4 +114,4 @@ def test_an_unknown_annotator_and_a_copied_item_are_set_aside() -> None:
     for candidate, text in zip(batch.items[1]["candidates"], texts, strict=True):
         candidate["text"] = text
     found = judged("health", batch)
-    assert found.failed_rules == {"D.consent": 1, "D.known-annotator": 1, "D.near-duplicates": 4}
+    assert found.summary.failed_rules == {"D.consent": 1, "D.known-annotator": 1, "D.near-duplicates": 4}

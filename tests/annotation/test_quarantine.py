@@ -19,9 +19,8 @@ from annotation.policy_checks import checks_for
 from annotation.quarantine import validate_batch
 from annotation.records import JUDGEMENTS, table
 from annotation.staging import stage_events, stage_rows
-from annotation.validated import require_passed
 from governance.digest import digest
-from governance.errors import RecordError, RefusedError
+from governance.errors import RecordError
 from tests.support.batches import OUTDATED, REQUIREMENTS, Batch
 from tests.support.faults import FAULTS
 
@@ -35,10 +34,10 @@ def validated(batch: Batch) -> Any:
 def test_a_sound_batch_is_accepted_whole() -> None:
     batch = Batch()
     result = validated(batch)
-    assert result
-    assert result.accepted.num_rows == len(batch.rows) == result.read
+    assert result.summary
+    assert result.accepted.num_rows == len(batch.rows) == result.summary.read
     assert result.quarantine.num_rows == 0
-    assert result.failed_rules == {}
+    assert result.summary.failed_rules == {}
     assert result.accepted.schema.equals(JUDGEMENTS)
 
 
@@ -48,8 +47,8 @@ def test_a_planted_fault_is_caught_and_named(name: str) -> None:
     fault = FAULTS[name]
     fault.plant(batch)
     result = validated(batch)
-    assert result.failed_rules == fault.expected
-    assert result.accepted.num_rows + result.quarantine.num_rows == result.read == len(batch.rows)
+    assert result.summary.failed_rules == fault.expected
+    assert result.accepted.num_rows + result.quarantine.num_rows == result.summary.read == len(batch.rows)
     for row in result.quarantine.to_pylist():
         assert len(row["rules"]) == len(row["reasons"]) == len(row["values"])
         json.loads(row["row"])
@@ -130,7 +129,7 @@ def test_nothing_is_lost_and_order_of_arrival_does_not_matter(seed: int, planted
         # The next fault is planted in rows that this one left alone.
         batch.rows = batch.rows[10:] + batch.rows[:10]
     one = validated(batch)
-    assert one.accepted.num_rows + one.quarantine.num_rows == one.read == len(batch.rows)
+    assert one.accepted.num_rows + one.quarantine.num_rows == one.summary.read == len(batch.rows)
     for rows in (batch.rows, batch.presentations, batch.items, batch.profiles, batch.consents):
         random.Random(seed).shuffle(rows)
     assert validated(batch).tables() == one.tables()
@@ -167,7 +166,7 @@ def test_a_column_of_another_type_is_judged_row_by_row() -> None:
     at = whole.schema.get_field_index("seconds")
     result = validate_batch(whole.set_column(at, "seconds", texts), checks=CHECKS, **batch.surroundings())
     # Text is not a number, even where it looks like one: the source has changed its type.
-    assert result.failed_rules == {"R.types": len(batch.rows)}
+    assert result.summary.failed_rules == {"R.types": len(batch.rows)}
 
 
 def test_two_items_with_one_id_are_refused() -> None:
@@ -188,7 +187,7 @@ def test_the_first_judgement_counts_even_if_it_fails_another_rule() -> None:
     first["seconds"] = 0.2
     batch.rows.append(second)
     result = validated(batch)
-    assert result.failed_rules == {"D.duration": 1, "D.one-judgement": 1}
+    assert result.summary.failed_rules == {"D.duration": 1, "D.one-judgement": 1}
 
 
 def test_who_was_filtered_out_is_counted_by_answer() -> None:
@@ -196,7 +195,7 @@ def test_who_was_filtered_out_is_counted_by_answer() -> None:
     for row in batch.rows:
         if row["annotator"] == batch.annotators[1]:
             row["seconds"] = 0.0
-    counts = {(c.field, c.status, c.value): (c.read, c.quarantined) for c in validated(batch).strata}
+    counts = {(c.field, c.status, c.value): (c.read, c.quarantined) for c in validated(batch).summary.strata}
     assert counts == {
         ("gender", "answered", "female"): (12, 0),
         ("gender", "answered", "male"): (24, 12),
@@ -234,32 +233,32 @@ def test_figures_of_the_batch_are_held_against_their_limits(
 ) -> None:
     batch = Batch()
     result = validate_batch(batch.rows, checks=checks_for([requirement]), **batch.surroundings())
-    (finding,) = result.findings
+    (finding,) = result.summary.findings
     assert finding.value == pytest.approx(value)
     low, high = finding.check.low, finding.check.high
     assert finding.passed == ((low is None or value >= low) and (high is None or value <= high))
-    assert bool(result) == finding.passed
-    if not finding.passed:
-        with pytest.raises(RefusedError, match=r"D\."):
-            require_passed(result)
+    assert bool(result.summary) == finding.passed
+    assert [why.partition(":")[0] for why in result.summary.stops] == [finding.check.rule] * (
+        not finding.passed
+    )
 
 
 def test_an_empty_batch_stops_and_its_figures_are_undefined() -> None:
     batch = Batch()
     batch.rows.clear()
     result = validated(batch)
-    assert not result
-    assert [finding.value for finding in result.findings] == [None] * 9
-    assert "no judgement was accepted" in result.stops[0]
+    assert not result.summary
+    assert [finding.value for finding in result.summary.findings] == [None] * 9
+    assert "no judgement was accepted" in result.summary.stops[0]
 
 
 def test_people_without_a_profile_are_undocumented() -> None:
     batch = Batch()
     batch.profiles.clear()
-    assert validated(batch).failed_rules == {"D.known": len(batch.rows)}
+    assert validated(batch).summary.failed_rules == {"D.known": len(batch.rows)}
     checks = checks_for([need for need in REQUIREMENTS if need["id"] != "D.known"])
     result = validate_batch(batch.rows, checks=checks, **batch.surroundings())
-    assert [finding.check.rule for finding in result.findings if not finding.passed] == [
+    assert [finding.check.rule for finding in result.summary.findings if not finding.passed] == [
         "D.coverage",
         "D.documented",
     ]
@@ -268,7 +267,7 @@ def test_people_without_a_profile_are_undocumented() -> None:
 def test_consent_must_be_known_to_count() -> None:
     batch = Batch()
     batch.consents.clear()
-    assert validated(batch).failed_rules == {"D.consent": len(batch.rows)}
+    assert validated(batch).summary.failed_rules == {"D.consent": len(batch.rows)}
 
 
 def test_alpha_counts_canonical_preferences() -> None:
@@ -285,7 +284,7 @@ def test_alpha_counts_canonical_preferences() -> None:
                 "strength": (-1, 1)[choice],
             }
     checks = checks_for([{"id": "D.a", "check": "agreement", "at_least": 0.4}])
-    (finding,) = validate_batch(batch.rows, checks=checks, **batch.surroundings()).findings
+    (finding,) = validate_batch(batch.rows, checks=checks, **batch.surroundings()).summary.findings
     assert finding.value == pytest.approx(0.375)
     assert not finding.passed
 
@@ -312,8 +311,8 @@ def test_more_than_64_checks_of_rows_are_all_applied() -> None:
     batch.rows[0]["seconds"] = 30.5
     needs = [{"id": f"D.duration-{n}", "check": "duration", "at_least": n} for n in range(1, 41)]
     result = validate_batch(batch.rows, checks=checks_for(needs), **batch.surroundings())
-    assert sum(check.rule.startswith(("R.", "D.")) for check in result.checks) > 64
-    assert result.failed_rules == {f"D.duration-{n}": 1 for n in range(31, 41)}
+    assert sum(check.rule.startswith(("R.", "D.")) for check in result.summary.checks) > 64
+    assert result.summary.failed_rules == {f"D.duration-{n}": 1 for n in range(31, 41)}
 
 
 def test_judgements_under_an_outdated_policy_are_kept_and_marked() -> None:
@@ -323,10 +322,10 @@ def test_judgements_under_an_outdated_policy_are_kept_and_marked() -> None:
         row["policy_digest"] = old
     result = validated(batch)
     assert result.accepted.num_rows == len(batch.rows)
-    (stale,) = result.stale
+    (stale,) = result.summary.stale
     assert (stale.policy_digest, stale.judgements) == (old, 30)
     assert "T1.rule" in stale.changed
-    (finding,) = [finding for finding in result.findings if finding.check.rule == "D.stale"]
+    (finding,) = [finding for finding in result.summary.findings if finding.check.rule == "D.stale"]
     assert finding.value == 30 / 48
     assert not finding.passed
 
@@ -334,12 +333,14 @@ def test_judgements_under_an_outdated_policy_are_kept_and_marked() -> None:
 def test_drift_is_the_distance_from_the_last_batch() -> None:
     batch = Batch()
     first = validated(batch)
-    assert {f.check.rule: f.value for f in first.findings}["D.drift"] == 0.0
+    assert {f.check.rule: f.value for f in first.summary.findings}["D.drift"] == 0.0
     for row in batch.rows:
         row |= {"outcome": "tie", "preferred": None, "strength": 0}
-    ties = first.distributions["outcome"].get("tie", 0) / len(batch.rows)
-    second = validate_batch(batch.rows, checks=CHECKS, before=first.distributions, **batch.surroundings())
-    assert {f.check.rule: f.value for f in second.findings}["D.drift"] == pytest.approx(1 - ties)
+    ties = first.summary.distributions["outcome"].get("tie", 0) / len(batch.rows)
+    second = validate_batch(
+        batch.rows, checks=CHECKS, before=first.summary.distributions, **batch.surroundings()
+    )
+    assert {f.check.rule: f.value for f in second.summary.findings}["D.drift"] == pytest.approx(1 - ties)
 
 
 def test_prompts_that_nearly_repeat_are_counted_once_for_each_item() -> None:
@@ -348,7 +349,7 @@ def test_prompts_that_nearly_repeat_are_counted_once_for_each_item() -> None:
     for number in (0, 1, 2):
         batch.items[number]["prompt"] = [{"role": "user", "content": f"{words} {'now' * (number == 2)}"}]
     checks = checks_for([{"id": "D.split", "check": "split_contamination", "at_most": 0.1}])
-    (finding,) = validate_batch(batch.rows, checks=checks, **batch.surroundings()).findings
+    (finding,) = validate_batch(batch.rows, checks=checks, **batch.surroundings()).summary.findings
     # Two items share one prompt and so one split; the third nearly repeats it and may fall into another.
     assert finding.value == 3 / 12
     assert not finding.passed
@@ -359,7 +360,7 @@ def test_a_text_of_100_megabytes_goes_to_quarantine_and_takes_nobody_with_it() -
     batch = Batch()
     batch.rows[3]["rationale"] = "a@b.example " * (100_000_000 // 12)
     result = validated(batch)
-    assert result.failed_rules == {"R.length.rationale": 1}
+    assert result.summary.failed_rules == {"R.length.rationale": 1}
     assert result.accepted.num_rows == len(batch.rows) - 1
 
 

@@ -47,10 +47,10 @@ def address(tmp_path_factory):
                 ledger.Batch(
                     digest=platform.store.put_tree("batches", found.tables()),
                     inputs_digest=digest(number),
-                    read=found.read,
+                    read=found.summary.read,
                     accepted=found.accepted.num_rows,
                     quarantined=found.quarantine.num_rows,
-                    verdict="PASSED" if found else "FAILED",
+                    verdict="PASSED" if found.summary else "FAILED",
                     created_at=start + timedelta(days=number),
                     site="main",
                 ),

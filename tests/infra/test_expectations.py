@@ -54,11 +54,11 @@ def test_all_faults_at_once_are_counted_alike_by_gx_on_duckdb_on_pandas_and_by_p
     batch = whole_catalogue()
     found = validated(batch)
     # Every check of rows has something to find in this batch, so that no equality is one of zeros.
-    silent = {key for key, count in found.counts.items() if not count}
+    silent = {key for key, count in found.summary.counts.items() if not count}
     assert silent == set()
     on_duckdb = run(found).unexpected
     on_pandas = run_on_pandas(naive_tables(batch, found), CHECKS).unexpected
-    assert {key: on_duckdb[key] for key in found.counts} == found.counts
+    assert {key: on_duckdb[key] for key in found.summary.counts} == found.summary.counts
     assert on_pandas == on_duckdb
 
 
@@ -66,13 +66,15 @@ def test_all_faults_at_once_are_counted_alike_by_gx_on_duckdb_on_pandas_and_by_p
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_each_fault_is_counted_alike(name: str) -> None:
     found = validated(planted([name]))
-    assert {key: count for key, count in run(found).unexpected.items() if key in found.counts} == found.counts
+    assert {
+        key: count for key, count in run(found).unexpected.items() if key in found.summary.counts
+    } == found.summary.counts
 
 
 def test_a_disagreement_is_never_passed() -> None:
     found = validated(Batch())
     result = run(found)
-    more = dict(found.counts) | {"R.known.item@record:item_known": 1}
+    more = dict(found.summary.counts) | {"R.known.item@record:item_known": 1}
     wrong = dataclasses.replace(found, summary=dataclasses.replace(found.summary, counts=more))
     with pytest.raises(OutsideError, match=r"R\.known\.item.*counts 0, the quarantine pass 1"):
         require_agreement(wrong.summary, result)

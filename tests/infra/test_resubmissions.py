@@ -82,12 +82,12 @@ def submit(platform: Platform, rows: list[dict[str, Any]], batch: Batch, **more:
 
 def test_a_corrected_row_replaces_its_first_attempt_and_is_linked_to_it(platform: Platform) -> None:
     batch = collected_batch(platform)
-    assert validated(platform, batch).failed_rules == {"D.duration": 1}
+    assert validated(platform, batch).summary.failed_rules == {"D.duration": 1}
     first = event(batch.rows[0])
     correction = {"source": "portal", "source_ref": first.ref, "seconds": 35.0}
     (made,) = submit(platform, [correction], batch)
     after = validated(platform, batch)
-    assert (after.read, after.accepted.num_rows) == (6, 6)
+    assert (after.summary.read, after.accepted.num_rows) == (6, 6)
     assert (made.first_digest, made.first_revision, made.revision) == (first.digest, 1, 2)
     assert resubmissions(platform.db, "main") == [made]
     assert made.rules == ("D.duration",)
@@ -174,7 +174,7 @@ def test_the_command_shows_the_quarantine_and_takes_it_back(platform: Platform, 
         catch_exceptions=False,
     )
     assert json.loads(told.stdout)["resubmitted"][0]["revision"] == 2
-    assert validated(platform, batch).failed_rules == {}
+    assert validated(platform, batch).summary.failed_rules == {}
     file.write_text("[]\n")
     with pytest.raises(InputError, match="not an object"):
         runner.invoke(

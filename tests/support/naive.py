@@ -48,7 +48,7 @@ def naive_tables(batch: Batch, found: Any) -> dict[On, pd.DataFrame]:
     _streaks(rows)
     _gold(rows, {known["item"]: (known["outcome"], known["preferred"]) for known in batch.gold})
     decodable = pd.DataFrame([row for row in rows if row["problem"] is None]).astype(object)
-    figures = {finding.check.column: [finding.value] for finding in found.findings}
+    figures = {finding.check.column: [finding.value] for finding in found.summary.findings}
     return {
         On.ROWS: pd.DataFrame([{"problem": row["problem"]} for row in rows]),
         On.JUDGEMENTS: decodable.where(decodable.notna(), None),
