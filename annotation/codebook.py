@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from annotation.records import AnswerStatus
 from governance.digest import digest
 from governance.errors import InputError, RecordError
+from governance.policy.faults import first_fault
 
 __all__ = [
     "Category",
@@ -254,7 +255,7 @@ def read_codebook(data: object, *, source: str) -> Codebook:
     try:
         return Codebook.model_validate(data)
     except ValidationError as error:
-        raise _refused(error, source, "bounds.codebook/1") from error
+        raise _refused(error, data, Codebook, source) from error
 
 
 def read_consent_text(data: object, *, source: str) -> ConsentText:
@@ -266,13 +267,14 @@ def read_consent_text(data: object, *, source: str) -> ConsentText:
     try:
         return ConsentText.model_validate(data)
     except ValidationError as error:
-        raise _refused(error, source, "bounds.consent/1") from error
+        raise _refused(error, data, ConsentText, source) from error
 
 
-def _refused(error: ValidationError, source: str, expected: str) -> InputError:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return InputError(first["msg"], file=source, field=place or None, expected=expected)
+def _refused(error: ValidationError, data: object, shape: type[BaseModel], source: str) -> InputError:
+    fault = first_fault(error, data, shape)
+    return InputError(
+        fault.message, file=source, field=fault.field, value=fault.value, expected=fault.expected
+    )
 
 
 def _every_language(shape: BaseModel, locales: Sequence[str]) -> None:

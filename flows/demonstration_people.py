@@ -74,7 +74,7 @@ def put_in_portal(platform: Platform, site: str) -> None:
 @contextmanager
 def enrolled(platform: Platform, site: str) -> Iterator[dict[str, PortalVisitor]]:
     """Every simulated person, invited and enrolled through the portal; by pseudonym, at the portal until the end."""
-    address = platform.settings.web_url
+    address = platform.settings.near_pages_url
     if address is None:
         raise OutsideError("the portal is not running")
     with ExitStack() as closing:
@@ -130,7 +130,7 @@ def under_filled(platform: Platform, site: str) -> tuple[list[Quota], int]:
 
 def withdraw_at_portal(platform: Platform, site: str, annotator: str) -> None:
     """The person follows a personal link, opens the page of their own data, and withdraws."""
-    address = platform.settings.web_url
+    address = platform.settings.near_pages_url
     if address is None:
         raise OutsideError("the portal is not running")
     now = clock()

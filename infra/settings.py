@@ -1,8 +1,8 @@
 """Settings: one frozen value that says where everything is; the only module that reads the environment.
 
-Layers, each over the one before: defaults, ``settings.toml`` in the data folder (or the file that
-``BOUNDS_SETTINGS`` names), ``stack.json`` (addresses of a running embedded stack), ``secrets.json``
-(mode 600), ``BOUNDS_*`` environment variables. A secret is never printed: it is a ``SecretStr``.
+Layers, each over the one before: defaults, ``stack.json`` (addresses of a running embedded stack), ``settings.toml``
+in the data folder (or the file that ``BOUNDS_SETTINGS`` names), ``secrets.json`` (mode 600), ``BOUNDS_*`` environment
+variables. A secret is never printed: it is a ``SecretStr``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from governance.digest import digest_bytes
 from governance.errors import InputError, in_words
+from infra.settings_layers import Layer, merged, refusal
 
 __all__ = [
     "SITE_ID",
@@ -34,6 +36,7 @@ __all__ = [
     "default_home",
     "gate_pin_file",
     "load_settings",
+    "stated_settings",
 ]
 
 # The webhook through which MLflow says that a version was made, and where it is received.
@@ -160,6 +163,9 @@ class Settings(_Shape):
     mlflow_url: str | None = None
     prefect_api_url: str | None = None
     web_url: str | None = None
+    pages_url: str | None = Field(
+        default=None, description="where the platform's own programs reach the pages; web_url by default"
+    )
     sites: tuple[SiteSettings, ...] = (SiteSettings(id="main"),)
     registered_model: str = "bounds-demo"
     policy: str = Field(default="demo", description="a shipped pack or a folder of policy documents")
@@ -240,14 +246,19 @@ class Settings(_Shape):
         return self.gate.review or (f"{self.web_url.rstrip('/')}/models" if self.web_url else None)
 
     @property
+    def near_pages_url(self) -> str | None:
+        """Where the pages are asked from here: ``web_url`` may be an address for people elsewhere."""
+        return self.pages_url or self.web_url
+
+    @property
     def gate_webhooks(self) -> dict[str, dict[str, Any]]:
         """The webhooks of MLflow that are the platform's, as its gates are told: no secret, only its digest."""
         secret = self.webhook_secret.get_secret_value()
-        if not self.web_url or not secret:
+        if not self.near_pages_url or not secret:
             return {}
         return {
             WEBHOOK_NAME: {
-                "url": f"{self.web_url.rstrip('/')}{WEBHOOK_PATH}",
+                "url": f"{self.near_pages_url.rstrip('/')}{WEBHOOK_PATH}",
                 "secret": digest_bytes(secret.encode()),
                 "events": ["model_version.created"],
             }
@@ -278,22 +289,6 @@ def default_home() -> Path:
 def gate_pin_file() -> str | None:
     """``BOUNDS_GATE``: the pin by which a registry's host finds the gate's terms."""
     return os.environ.get("BOUNDS_GATE")
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        here = merged.get(key)
-        if key == "sites" and isinstance(here, list):
-            by_id = {site["id"]: site for site in here}
-            for site in value:
-                by_id[site["id"]] = _merge(by_id.get(site["id"], {}), site)
-            merged[key] = list(by_id.values())
-        elif isinstance(here, dict) and isinstance(value, dict):
-            merged[key] = _merge(here, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -333,28 +328,63 @@ def load_settings(home: Path | None = None) -> Settings:
     named = os.environ.get("BOUNDS_SETTINGS")
     if named and not Path(named).is_file():
         raise InputError("no such settings file", file=named, field="BOUNDS_SETTINGS", expected="a TOML file")
-    sources = [
-        Path(named) if named else folder / "settings.toml",
-        folder / "stack.json",
-        folder / "secrets.json",
-    ]
-    data: dict[str, Any] = {}
-    for source in sources:
-        read = _read(source)
-        data = _merge(data, read.get("settings", {}) if source.suffix == ".json" else read)
+    own, stack, secrets = (
+        Layer(name=str(path), data=_read(path))
+        for path in (
+            Path(named) if named else folder / "settings.toml",
+            folder / "stack.json",
+            folder / "secrets.json",
+        )
+    )
+    stack, secrets = (
+        replace(layer, data=_table(layer, "settings") if layer.data else {}) for layer in (stack, secrets)
+    )
+    _require_same_store(own, stack)
+    data = merged(own.data, stack.data, wins=False)
+    said = _environment()
+    for layer in (secrets, *said):
+        data = merged(data, layer.data)
+    layers = [layer for layer in (stack, own, secrets, *said) if layer.data]
+    try:
+        return Settings.model_validate({"home": folder, **data})
+    except ValidationError as error:
+        raise refusal(error, data, layers, Settings) from error
+
+
+def stated_settings(home: Path | None = None) -> dict[str, Any]:
+    """What the operator says, in ``settings.toml`` and the environment, as it is written there."""
+    named = os.environ.get("BOUNDS_SETTINGS")
+    data = _read(Path(named) if named else (home or default_home()).resolve() / "settings.toml")
+    for layer in _environment():
+        data = merged(data, layer.data)
+    return data
+
+
+def _environment() -> list[Layer]:
+    layers = []
     for variable, path in _ENVIRONMENT.items():
         if os.environ.get(variable):
             over: Any = os.environ[variable]
             for part in reversed(path):
                 over = {part: over}
-            data = _merge(data, over)
-    try:
-        return Settings.model_validate({"home": folder, **data})
-    except ValidationError as error:
-        first = error.errors()[0]
+            layers.append(Layer(name=variable, data=over))
+    return layers
+
+
+def _table(layer: Layer, name: str) -> dict[str, Any]:
+    value = layer.data.get(name, {})
+    if not isinstance(value, dict):
+        raise InputError("is not a table", file=layer.name, field=name, expected="an object")
+    return value
+
+
+def _require_same_store(own: Layer, stack: Layer) -> None:
+    wanted, is_kept = own.data.get("store"), stack.data.get("store")
+    if wanted and is_kept and wanted != is_kept and not os.environ.get("BOUNDS_STORE"):
         raise InputError(
-            first["msg"],
-            file=" + ".join(str(source) for source in sources if source.is_file()) or "environment",
-            field=".".join(str(part) for part in first["loc"]),
-            value=first["input"] if isinstance(first["input"], (str, int, float)) else ...,
-        ) from error
+            "this data folder keeps its objects elsewhere",
+            file=own.name,
+            field="store",
+            value=wanted,
+            expected=f"{is_kept}, or another data folder",
+        )

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from governance.errors import PolicyError
+from governance.errors import InputError, PolicyError
 from governance.policy.blame import BlameError
 from governance.policy.fields import map_of, models, names
 from governance.policy.source import Source
 
-__all__ = ["DocumentError", "document_error", "no_tier"]
+__all__ = ["DocumentError", "document_error", "first_fault", "no_tier"]
 
 _SHOWN: Final = 50
 _TIER_WORDS: Final = {1: "TierOne", 2: "TierTwo", 3: "TierThree"}
@@ -47,6 +47,18 @@ _PLAIN: Final = {
     "int_from_float": ("not a whole number", "a whole number, without quotes"),
     "float_type": ("not a number", "a number, without quotes"),
     "bool_type": ("neither true nor false", "true or false, without quotes"),
+    "int_parsing": ("not a whole number", "a whole number"),
+    "float_parsing": ("not a number", "a number"),
+    "bool_parsing": ("neither true nor false", "true or false"),
+    "decimal_parsing": ("not a number", "a number"),
+    "decimal_type": ("not a number", "a number"),
+    "decimal_max_places": ("too many decimals", "at most {decimal_places}"),
+    "list_type": ("not a list", "a list"),
+    "path_type": ("not a path", "a path"),
+    "greater_than": ("too small", "more than {gt}"),
+    "greater_than_equal": ("too small", "at least {ge}"),
+    "less_than": ("too large", "less than {lt}"),
+    "less_than_equal": ("too large", "at most {le}"),
     "datetime_type": ("not a date", "2026-12-02 or 2026-12-02T09:00:00+01:00"),
 }
 
@@ -102,6 +114,19 @@ def no_tier(text: Source) -> DocumentError:
 def document_error(error: ValidationError, text: Source, shape: type[BaseModel]) -> DocumentError:
     """Every fault that pydantic found, with its place in the text."""
     return DocumentError([_fault(dict(detail), text, shape) for detail in error.errors(include_url=False)])
+
+
+def first_fault(error: ValidationError, data: Any, shape: type[BaseModel]) -> InputError:
+    """The first fault of data that is no policy document, and whose places in a text are not known."""
+    detail: dict[str, Any] = dict(error.errors(include_url=False)[0])
+    path, value = _follow(data, detail["loc"], missing=detail["type"] == "missing")
+    message, expected = _words(detail, path, shape)
+    return InputError(
+        message,
+        field=_dotted(path) or None,
+        value=... if isinstance(value, dict | list | tuple) else value,
+        expected=expected,
+    )
 
 
 def _fault(detail: dict[str, Any], text: Source, shape: type[BaseModel]) -> PolicyError:

@@ -93,7 +93,7 @@ def _questions(settings: Settings, known: Mapping[str, Any]) -> list[_Question]:
         for pool in [*(site.work_pool for site in settings.sites), CENTRAL_POOL]:
             api = settings.prefect_api_url
             found.append((f"worker-{pool}", None, lambda api=api, pool=pool: _worker(api, pool)))  # type: ignore[misc]
-    add("web", settings.web_url, f"{settings.web_url}/alive")
+    add("web", settings.near_pages_url, f"{settings.near_pages_url}/alive")
     return found
 
 

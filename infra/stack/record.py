@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from governance.errors import InputError, RefusedError
+from governance.errors import InputError, RefusedError, in_words
 from infra.stack.secrets import write_private
 
 __all__ = ["FolderLock", "is_running", "make_folder", "read_record", "write_record"]
@@ -113,7 +113,7 @@ def read_record(home: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise InputError(
-            f"cannot be read: {error}", file=str(path), expected="JSON, or no file at all"
+            f"cannot be read: {in_words(error)}", file=str(path), expected="JSON, or no file at all"
         ) from error
     return data if isinstance(data, dict) else {}
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from governance.errors import InputError
-from infra.settings import SITE_ID, Settings, load_settings
+from infra.settings import SITE_ID, Settings, load_settings, stated_settings
 from infra.stack import flow_servers, servers
 from infra.stack.blueprint import Blueprint
 from infra.stack.part import Part, PartStatus, State
@@ -197,6 +197,8 @@ class Stack:
                 value=store,
                 expected=f"{before.store}, or another data folder",
             )
+        starts = [part for part in self._parts if part != "s3" or store == "s3"]
+        _require_own_servers(starts, stated_settings(self.home))
         # The site "main" is the default of a folder that names none.
         has = (
             [site.id for site in before.sites]
@@ -296,6 +298,28 @@ def _check_sites(sites: Iterable[str]) -> None:
             )
 
 
+def _require_own_servers(parts: Sequence[str], stated: Mapping[str, Any]) -> None:
+    """Refuse to start a server beside one of the operator's own, which everything else would use instead."""
+    sites = [site for site in stated.get("sites", ()) if isinstance(site, dict)]
+    elsewhere = {
+        "mlflow": [("mlflow_url", stated.get("mlflow_url"))],
+        "prefect": [("prefect_api_url", stated.get("prefect_api_url"))],
+        "s3": [("s3.endpoint", (stated.get("s3") or {}).get("endpoint"))],
+        "label_studio": [
+            (f"sites[{site.get('id')}].label_studio_url", site.get("label_studio_url")) for site in sites
+        ],
+    }
+    for part, places in elsewhere.items():
+        for field, value in places:
+            if value and part in parts:
+                raise InputError(
+                    f"the embedded stack starts a server of its own ({part})",
+                    field=field,
+                    value=value,
+                    expected="nothing there, in settings.toml or the environment; or servers of your own without `bounds up`",
+                )
+
+
 def _addresses(
     ports: Mapping[str, int], store: Store, sites: Iterable[str], named: Sequence[str], before: Settings
 ) -> dict[str, Any]:
@@ -307,7 +331,7 @@ def _addresses(
     if "prefect" in named:
         settings["prefect_api_url"] = f"{url['prefect']}/api"
     if "web" in named:
-        settings["web_url"] = url["web"]
+        settings |= {"web_url": url["web"], "pages_url": url["web"]}
     if store == "s3":
         settings["s3"] = {"endpoint": url["s3"]}
     known = {site.id: site for site in before.sites}

@@ -11,6 +11,7 @@ import pytest
 from governance.errors import InputError, OutsideError, RefusedError
 from infra.settings import load_settings
 from infra.stack import Stack
+from infra.stack.health import look
 from infra.stack.ports import USUAL, Ports, is_free
 from infra.stack.record import FolderLock, is_running, make_folder, read_record, write_record
 from infra.stack.secrets import ensure_secrets
@@ -102,6 +103,34 @@ def test_a_data_folder_that_cannot_be_made_is_bad_input(tmp_path, place):
     (tmp_path / "a file").write_text("")
     with pytest.raises(InputError, match="--home: no data folder can be made there"):
         make_folder(tmp_path / place)
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (("mlflow",), 'mlflow_url = "http://mlflow.example.org"'),
+        (("prefect",), 'prefect_api_url = "http://prefect.example.org/api"'),
+        (("label_studio",), '[[sites]]\nid = "uk"\nlabel_studio_url = "http://labels.example.org"'),
+        (("s3",), 'store = "s3"\n[s3]\nendpoint = "http://s3.example.org"'),
+    ],
+)
+def test_no_server_is_started_beside_one_that_the_settings_name(tmp_path, parts, text):
+    (tmp_path / "settings.toml").write_text(text)
+    with pytest.raises(InputError, match=r"the embedded stack starts a server of its own .*example\.org"):
+        Stack(tmp_path, parts=parts, ports=dict.fromkeys(("mlflow", "prefect", "label_studio"), 0)).begin()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["settings.toml", "stack.lock"]
+
+
+def test_the_address_that_people_use_stays_as_it_was_given(tmp_path):
+    (tmp_path / "settings.toml").write_text('web_url = "https://portal.example.org"')
+    with Stack(tmp_path, parts=("web",), ports={"web": 0}) as stack:
+        settings = stack.settings
+        assert settings.web_url == "https://portal.example.org"
+        assert settings.review_url == "https://portal.example.org/models"
+        assert settings.near_pages_url.startswith("http://127.0.0.1:")
+        assert settings.gate_webhooks["bounds-audit"]["url"].startswith(settings.near_pages_url)
+        [part] = look(tmp_path).parts
+        assert (part.name, part.is_healthy, part.url) == ("web", True, settings.near_pages_url)
 
 
 @pytest.mark.parametrize("site", ["ÄÖ", "Main", "", "a" * 32, "a b", "main\n"])
