@@ -20,7 +20,7 @@ from governance.errors import InputError, RefusedError
 from governance.promotion import Decision, verify_decision
 from infra import ledger
 from infra.registry import Registry, VersionInfo
-from infra.tables import FLAGGED_RELEASES
+from infra.tables.withdrawals import FLAGGED_RELEASES
 
 __all__ = ["WAITING", "Swept", "standing", "sweep_alias", "unaudited"]
 

@@ -13,7 +13,7 @@ from annotation.enrolment import GivenAnswer
 from annotation.records import AnswerStatus
 from infra.database import Database
 from infra.person_keys import PersonKeyDestroyedError, PersonKeys
-from infra.tables import ANNOTATORS, CODEBOOK_ANSWERS
+from infra.tables.people import ANNOTATORS, CODEBOOK_ANSWERS
 
 __all__ = ["answers_of", "give_answers", "portal_profiles"]
 

@@ -20,7 +20,7 @@ from governance.provenance import Envelope, EnvelopeError, Trust, TrustedKey, st
 from infra import log
 from infra.database import Database
 from infra.signing import SigningKey, add_signature
-from infra.tables import APPROVALS
+from infra.tables.decisions import APPROVALS
 
 __all__ = ["GivenApproval", "approval_body", "approve", "given", "joined", "take"]
 

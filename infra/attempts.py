@@ -14,7 +14,7 @@ from governance.errors import RefusedError
 from governance.log.entry import Kind
 from infra.database import Database
 from infra.log import append_within
-from infra.tables import AUDIT_ATTEMPTS
+from infra.tables.decisions import AUDIT_ATTEMPTS
 
 __all__ = ["answers_of", "attempts", "finish", "finished", "register"]
 

@@ -12,7 +12,8 @@ from sqlalchemy import Select, bindparam, func, select, update
 from governance.digest import digest
 from governance.errors import InputError
 from infra.database import Database
-from infra.tables import IMPORTS, ITEM_AUTHORS, ITEMS, PRESENTATIONS
+from infra.tables.collected import IMPORTS
+from infra.tables.items import ITEM_AUTHORS, ITEMS, PRESENTATIONS
 
 __all__ = [
     "ImportRecord",

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from annotation import facts, records
 from annotation.records import table
 from infra.database import Database
-from infra.tables import ITEMS, PRESENTATIONS
+from infra.tables.items import ITEMS, PRESENTATIONS
 
 __all__ = ["item_tables", "presentation_tables"]
 

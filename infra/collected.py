@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, exists, func, select, tuple_
 from annotation.events import EventKind, RawEvent
 from governance.errors import OutsideError
 from infra.database import Database
-from infra.tables import CURSORS, RAW_CHUNKS, RAW_EVENTS, RESUBMISSIONS
+from infra.tables.collected import CURSORS, RAW_CHUNKS, RAW_EVENTS, RESUBMISSIONS
 
 __all__ = [
     "Chunk",

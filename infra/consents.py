@@ -16,7 +16,7 @@ from annotation.enrolment import ConsentState
 from governance.digest import digest
 from governance.errors import InputError
 from infra.database import Database
-from infra.tables import CONSENT_EVENTS, CONSENT_VERSIONS
+from infra.tables.people import CONSENT_EVENTS, CONSENT_VERSIONS
 
 __all__ = [
     "consent_state",

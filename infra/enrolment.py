@@ -18,17 +18,10 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from annotation.enrolment import Enrolled
 from governance.errors import InputError
 from infra.database import Database
-from infra.tables import (
-    ANNOTATORS,
-    CONSENT_EVENTS,
-    INVITATIONS,
-    LIVE_CONVERSATIONS,
-    PORTAL_DRAFTS,
-    PORTAL_JUDGEMENTS,
-    PORTAL_SESSIONS,
-    RESERVATIONS,
-    WITHDRAWAL_REQUESTS,
-)
+from infra.tables.live import LIVE_CONVERSATIONS
+from infra.tables.people import ANNOTATORS, CONSENT_EVENTS, INVITATIONS
+from infra.tables.portal import PORTAL_DRAFTS, PORTAL_JUDGEMENTS, PORTAL_SESSIONS, RESERVATIONS
+from infra.tables.withdrawals import WITHDRAWAL_REQUESTS
 
 __all__ = [
     "Overview",

@@ -20,22 +20,16 @@ from infra import collected, ledger
 from infra.database import Database
 from infra.feedback import erase_items
 from infra.importing import PREFIX as IMPORTS_PREFIX
-from infra.tables import (
-    CODEBOOK_ANSWERS,
-    FEEDBACK_EVENTS,
-    IMPORTS,
-    INVITATIONS,
+from infra.tables.collected import FEEDBACK_EVENTS, IMPORTS
+from infra.tables.items import PRESENTATIONS
+from infra.tables.live import LIVE_CONVERSATIONS, LIVE_REPLIES, LIVE_TURNS
+from infra.tables.people import CODEBOOK_ANSWERS, INVITATIONS, PANEL, PROFILES
+from infra.tables.portal import (
     ITEM_REPORTS,
-    LIVE_CONVERSATIONS,
-    LIVE_REPLIES,
-    LIVE_TURNS,
-    PANEL,
     PLACEMENTS,
     PORTAL_DRAFTS,
     PORTAL_JUDGEMENTS,
     PORTAL_SESSIONS,
-    PRESENTATIONS,
-    PROFILES,
     RESERVATIONS,
 )
 

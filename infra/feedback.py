@@ -26,7 +26,8 @@ from infra import catalogue
 from infra.database import Database
 from infra.person_keys import PersonKeyDestroyedError, PersonKeys
 from infra.table_source import TableSource
-from infra.tables import FEEDBACK_EVENTS, ITEM_AUTHORS, ITEMS, PRESENTATIONS, QUEUES
+from infra.tables.collected import FEEDBACK_EVENTS, QUEUES
+from infra.tables.items import ITEM_AUTHORS, ITEMS, PRESENTATIONS
 
 __all__ = ["FeedbackSource", "Outcome", "accept", "erase_items", "user_pseudonym"]
 

@@ -13,7 +13,8 @@ from annotation.gold import GoldItem, KnownAnswer, require_sayable
 from annotation.records import Outcome
 from governance.errors import InputError
 from infra.database import Database
-from infra.tables import GOLD_ITEMS, PORTAL_ITEMS
+from infra.tables.items import GOLD_ITEMS
+from infra.tables.portal import PORTAL_ITEMS
 
 __all__ = ["add_gold", "asked_as", "gold_items", "gold_rows", "remove_gold"]
 

@@ -25,7 +25,7 @@ from infra.database import Database
 from infra.migrations import migrations
 from infra.person_keys import PersonKeyDestroyedError, PersonKeys, open_person_keys
 from infra.settings import Settings
-from infra.tables import Sealed, Utc
+from infra.tables.columns import Sealed, Utc
 
 __all__ = ["Identity", "IdentityStore", "check_contact", "open_identity"]
 

@@ -20,7 +20,9 @@ from governance.log.entry import Kind
 from governance.provenance import EnvelopeError, statement_digest
 from infra.database import Database
 from infra.log import append_within
-from infra.tables import AUDITS, BATCHES, DECISIONS, ERASED_BATCHES, POLICIES, PROMOTIONS, RELEASES
+from infra.tables.decisions import AUDITS, DECISIONS, POLICIES, PROMOTIONS
+from infra.tables.releases import BATCHES, RELEASES
+from infra.tables.withdrawals import ERASED_BATCHES
 
 __all__ = [
     "Audit",

@@ -17,7 +17,7 @@ from governance.errors import InputError
 from infra.asking import Endpoint
 from infra.database import Database
 from infra.settings import Settings
-from infra.tables import LIVE_CAMPAIGNS, LIVE_CONVERSATIONS, LIVE_REPLIES, LIVE_TURNS
+from infra.tables.live import LIVE_CAMPAIGNS, LIVE_CONVERSATIONS, LIVE_REPLIES, LIVE_TURNS
 
 __all__ = [
     "OpenCampaign",

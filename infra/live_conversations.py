@@ -26,17 +26,10 @@ from infra.catalogue import ImportRecord
 from infra.live_messages import LEASE, Messages
 from infra.live_state import of_person
 from infra.reservations import is_serving, portal_presentation
-from infra.tables import (
-    IMPORTS,
-    ITEM_AUTHORS,
-    ITEM_REPORTS,
-    ITEMS,
-    LIVE_CONVERSATIONS,
-    LIVE_TURNS,
-    PORTAL_JUDGEMENTS,
-    PRESENTATIONS,
-    RESERVATIONS,
-)
+from infra.tables.collected import IMPORTS
+from infra.tables.items import ITEM_AUTHORS, ITEMS, PRESENTATIONS
+from infra.tables.live import LIVE_CONVERSATIONS, LIVE_TURNS
+from infra.tables.portal import ITEM_REPORTS, PORTAL_JUDGEMENTS, RESERVATIONS
 
 __all__ = ["LEASE", "Conversations"]
 

@@ -15,7 +15,7 @@ from annotation.enrolment import Enrolled
 from annotation.live import Campaign, Conversation, LiveState, Reply, Said, check_message, names_in
 from infra.live_campaigns import opened
 from infra.live_state import ConversationState, of_person
-from infra.tables import LIVE_CONVERSATIONS, LIVE_REPLIES, LIVE_TURNS
+from infra.tables.live import LIVE_CONVERSATIONS, LIVE_REPLIES, LIVE_TURNS
 
 __all__ = ["LEASE", "Messages"]
 

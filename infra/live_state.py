@@ -15,7 +15,8 @@ from infra.database import Database
 from infra.live_campaigns import opened
 from infra.person_keys import PersonKeys
 from infra.reservations import serving_state
-from infra.tables import LIVE_CAMPAIGNS, LIVE_CONVERSATIONS, LIVE_REPLIES, LIVE_TURNS, PORTAL_JUDGEMENTS
+from infra.tables.live import LIVE_CAMPAIGNS, LIVE_CONVERSATIONS, LIVE_REPLIES, LIVE_TURNS
+from infra.tables.portal import PORTAL_JUDGEMENTS
 
 __all__ = ["ConversationState", "of_person"]
 

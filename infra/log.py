@@ -32,7 +32,7 @@ from governance.log.merkle import (
 )
 from governance.log.tiles import WIDTH, hashes_of, node_reader
 from infra.database import Database
-from infra.tables import LOG_ENTRIES, LOG_HEAD, LOG_TILES
+from infra.tables.log import LOG_ENTRIES, LOG_HEAD, LOG_TILES
 
 __all__ = [
     "Tree",

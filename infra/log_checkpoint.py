@@ -28,7 +28,7 @@ from infra.database import Database
 from infra.log import Tree
 from infra.settings import Settings
 from infra.signing import SigningKey, load_or_create_key
-from infra.tables import LOG_CHECKPOINTS
+from infra.tables.log import LOG_CHECKPOINTS
 from infra.trust import LOG_ROLE, log_verifier
 
 __all__ = ["checkpoints", "cosign", "sign_checkpoint", "witness"]

@@ -35,7 +35,8 @@ from infra.kept_reports import kept_reports
 from infra.log import Tree, raw_entries
 from infra.log_checkpoint import sign_checkpoint
 from infra.settings import Settings
-from infra.tables import APPROVALS, LOG_CHECKPOINTS, REVOCATIONS, WAIVERS
+from infra.tables.decisions import APPROVALS, REVOCATIONS, WAIVERS
+from infra.tables.log import LOG_CHECKPOINTS
 from infra.trust import log_verifier, newest_version, trust_file
 
 __all__ = ["Exported", "export_bundle", "export_tiles"]

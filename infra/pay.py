@@ -13,7 +13,8 @@ from sqlalchemy import bindparam, literal, null, select, union_all
 from annotation.pay import Meter, Progress, Rate, counted
 from infra.database import Database
 from infra.settings import SiteSettings
-from infra.tables import ITEM_REPORTS, LIVE_TURNS, PORTAL_JUDGEMENTS, RESERVATIONS
+from infra.tables.live import LIVE_TURNS
+from infra.tables.portal import ITEM_REPORTS, PORTAL_JUDGEMENTS, RESERVATIONS
 
 __all__ = ["meters", "progress_of"]
 

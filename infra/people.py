@@ -10,7 +10,7 @@ from sqlalchemy import select
 from annotation.records import PROFILES as PROFILE_SCHEMA
 from annotation.records import table
 from infra.database import Database
-from infra.tables import PANEL, PROFILES
+from infra.tables.people import PANEL, PROFILES
 
 __all__ = ["accounts", "add_accounts", "add_profiles", "profiles"]
 

@@ -19,7 +19,7 @@ from governance.policy.diff import diff
 from governance.policy.document import parse
 from governance.policy.model import EffectivePolicy
 from infra.database import Database
-from infra.tables import EFFECTIVE_POLICIES, POLICIES
+from infra.tables.decisions import EFFECTIVE_POLICIES, POLICIES
 
 __all__ = ["outdated", "record_effective"]
 

@@ -16,7 +16,7 @@ from infra.database import Database
 from infra.pay import progress_of
 from infra.person_keys import PersonKeys, open_person_keys
 from infra.settings import Settings
-from infra.tables import CODEBOOK_VERSIONS
+from infra.tables.people import CODEBOOK_VERSIONS
 
 __all__ = ["SqlPortal"]
 

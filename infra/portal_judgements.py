@@ -20,15 +20,8 @@ from annotation.labelling import check_answer
 from infra.database import Database
 from infra.person_keys import PersonKeys
 from infra.reservations import HOLD, extend, is_serving, mark_done
-from infra.tables import (
-    ITEM_REPORTS,
-    ITEMS,
-    PORTAL_DRAFTS,
-    PORTAL_ITEMS,
-    PORTAL_JUDGEMENTS,
-    PRESENTATIONS,
-    RESERVATIONS,
-)
+from infra.tables.items import ITEMS, PRESENTATIONS
+from infra.tables.portal import ITEM_REPORTS, PORTAL_DRAFTS, PORTAL_ITEMS, PORTAL_JUDGEMENTS, RESERVATIONS
 
 __all__ = [
     "Submitted",

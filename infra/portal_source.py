@@ -21,7 +21,9 @@ from annotation.ports import KnownEvents
 from annotation.records import Source
 from infra.person_keys import PersonKeyDestroyedError
 from infra.table_source import TableSource
-from infra.tables import ANNOTATORS, ITEMS, PORTAL_JUDGEMENTS, PRESENTATIONS
+from infra.tables.items import ITEMS, PRESENTATIONS
+from infra.tables.people import ANNOTATORS
+from infra.tables.portal import PORTAL_JUDGEMENTS
 
 __all__ = ["PortalSource"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import select
 
 from infra.database import Database
-from infra.tables import QUEUES
+from infra.tables.collected import QUEUES
 
 __all__ = ["add_to_queue", "queue"]
 

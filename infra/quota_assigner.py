@@ -37,14 +37,8 @@ from infra.catalogue import Presentation
 from infra.database import Database
 from infra.reservations import HOLD, PlainAssigner, portal_presentation
 from infra.settings import SiteSettings
-from infra.tables import (
-    GOLD_ITEMS,
-    PLACEMENTS,
-    PORTAL_ITEMS,
-    PORTAL_JUDGEMENTS,
-    PRESENTATIONS,
-    RESERVATIONS,
-)
+from infra.tables.items import GOLD_ITEMS, PRESENTATIONS
+from infra.tables.portal import PLACEMENTS, PORTAL_ITEMS, PORTAL_JUDGEMENTS, RESERVATIONS
 
 __all__ = ["QuotaAssigner"]
 

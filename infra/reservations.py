@@ -25,15 +25,9 @@ from infra.catalogue import Presentation
 from infra.consents import state_of
 from infra.database import Database
 from infra.settings import SiteSettings
-from infra.tables import (
-    ANNOTATORS,
-    CONSENT_EVENTS,
-    ITEMS,
-    PORTAL_DRAFTS,
-    PORTAL_ITEMS,
-    PRESENTATIONS,
-    RESERVATIONS,
-)
+from infra.tables.items import ITEMS, PRESENTATIONS
+from infra.tables.people import ANNOTATORS, CONSENT_EVENTS
+from infra.tables.portal import PORTAL_DRAFTS, PORTAL_ITEMS, RESERVATIONS
 
 __all__ = [
     "COLLECTION",

@@ -25,7 +25,7 @@ from governance.errors import InputError
 from infra import collected
 from infra.database import Database
 from infra.events import KeysOf, read_events, write_events
-from infra.tables import RESUBMISSIONS
+from infra.tables.collected import RESUBMISSIONS
 
 __all__ = ["Resubmission", "resubmissions", "resubmit"]
 

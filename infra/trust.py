@@ -38,7 +38,7 @@ from infra import log
 from infra.database import Database
 from infra.settings import Settings
 from infra.signing import SigningKey, load_or_create_key
-from infra.tables import REVOCATIONS
+from infra.tables.decisions import REVOCATIONS
 
 __all__ = [
     "add_version",

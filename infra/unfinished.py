@@ -15,7 +15,7 @@ from annotation.ports import ObjectStore
 from governance.errors import OutsideError
 from infra import erasure, ledger
 from infra.database import Database
-from infra.tables import BATCHES
+from infra.tables.releases import BATCHES
 
 __all__ = [
     "half_written",

@@ -19,7 +19,7 @@ from governance.waived import Waived
 from governance.waiver import Waiver, open_waiver, why_not
 from infra import log
 from infra.database import Database
-from infra.tables import WAIVERS
+from infra.tables.decisions import WAIVERS
 
 __all__ = ["GivenWaiver", "given", "live", "take", "waivers_of"]
 

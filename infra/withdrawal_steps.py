@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select, update
 
 from annotation.receipt import Done
 from infra.database import Database
-from infra.tables import WITHDRAWALS
+from infra.tables.withdrawals import WITHDRAWALS
 
 __all__ = ["add_within", "as_done", "plan"]
 

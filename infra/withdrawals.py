@@ -21,16 +21,9 @@ from governance.log.entry import Kind, commitment
 from infra.database import Database
 from infra.enrolment import WithdrawalRequest, request_withdrawal
 from infra.log import append_within
-from infra.tables import (
-    ANNOTATORS,
-    ERASED_BATCHES,
-    FLAGGED_RELEASES,
-    PANEL,
-    PROFILES,
-    RAW_EVENTS,
-    WITHDRAWAL_REQUESTS,
-    WITHDRAWALS,
-)
+from infra.tables.collected import RAW_EVENTS
+from infra.tables.people import ANNOTATORS, PANEL, PROFILES
+from infra.tables.withdrawals import ERASED_BATCHES, FLAGGED_RELEASES, WITHDRAWAL_REQUESTS, WITHDRAWALS
 from infra.withdrawal_steps import as_done
 
 __all__ = [

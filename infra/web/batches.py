@@ -26,7 +26,8 @@ from governance.errors import OutsideError
 from infra.ledger import Batch
 from infra.objects import open_store
 from infra.settings import Settings
-from infra.tables import BATCHES, ERASED_BATCHES
+from infra.tables.releases import BATCHES
+from infra.tables.withdrawals import ERASED_BATCHES
 from infra.web.pages import Pages
 
 __all__ = ["PATH", "router"]

@@ -14,7 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from infra.settings import Settings
-from infra.tables import AUDITS, BATCHES, ITEMS, PROMOTIONS, RAW_EVENTS, RELEASES
+from infra.tables.collected import RAW_EVENTS
+from infra.tables.decisions import AUDITS, PROMOTIONS
+from infra.tables.items import ITEMS
+from infra.tables.releases import BATCHES, RELEASES
 
 __all__ = ["read_counts"]
 

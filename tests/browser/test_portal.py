@@ -77,7 +77,7 @@ def put(site, kind, candidates=2, **over):
     from annotation.records import make_item
     from infra import catalogue
     from infra.reservations import add_portal_items
-    from infra.tables import PORTAL_ITEMS
+    from infra.tables.portal import PORTAL_ITEMS
     from tests.support.platform import import_record
 
     with site.db.write() as connection:

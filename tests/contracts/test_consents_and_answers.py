@@ -8,9 +8,7 @@ from sqlalchemy import select
 from governance.errors import InputError
 from infra import answers, consents, enrolment
 from infra.person_keys import PersonKeyDestroyedError
-from infra.tables import (
-    CODEBOOK_ANSWERS,
-)
+from infra.tables.people import CODEBOOK_ANSWERS
 from tests.support import portal
 from tests.support.databases import everything
 from tests.support.platform import NOW

@@ -16,7 +16,9 @@ from infra.pay import progress_of
 from infra.person_keys import PersonKeyDestroyedError
 from infra.portal_source import PortalSource
 from infra.settings import SiteSettings
-from infra.tables import ITEM_AUTHORS, ITEM_REPORTS, ITEMS, METADATA, PRESENTATIONS
+from infra.tables import METADATA
+from infra.tables.items import ITEM_AUTHORS, ITEMS, PRESENTATIONS
+from infra.tables.portal import ITEM_REPORTS
 from tests.support import portal
 from tests.support.platform import NOW
 

@@ -20,11 +20,8 @@ from infra.portal_judgements import (
     show,
     submit,
 )
-from infra.tables import (
-    PORTAL_JUDGEMENTS,
-    PRESENTATIONS,
-    RESERVATIONS,
-)
+from infra.tables.items import PRESENTATIONS
+from infra.tables.portal import PORTAL_JUDGEMENTS, RESERVATIONS
 from tests.support import portal
 from tests.support.platform import NOW
 

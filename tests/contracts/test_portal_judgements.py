@@ -19,9 +19,7 @@ from infra.portal_judgements import (
     submit,
 )
 from infra.settings import SiteSettings
-from infra.tables import (
-    PORTAL_DRAFTS,
-)
+from infra.tables.portal import PORTAL_DRAFTS
 from tests.support import portal
 from tests.support.databases import everything
 from tests.support.platform import NOW

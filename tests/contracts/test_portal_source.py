@@ -11,9 +11,7 @@ from infra.portal_judgements import (
     Submitted,
 )
 from infra.portal_source import PortalSource
-from infra.tables import (
-    PORTAL_JUDGEMENTS,
-)
+from infra.tables.portal import PORTAL_JUDGEMENTS
 from tests.support import portal
 from tests.support.platform import NOW
 

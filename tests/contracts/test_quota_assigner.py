@@ -15,7 +15,8 @@ from infra.gold import add_gold, gold_items, gold_rows, remove_gold
 from infra.portal_judgements import leave, show, submit
 from infra.quota_assigner import QuotaAssigner
 from infra.settings import SiteSettings
-from infra.tables import ANNOTATORS, METADATA
+from infra.tables import METADATA
+from infra.tables.people import ANNOTATORS
 from tests.support import portal
 from tests.support.platform import NOW
 

@@ -14,7 +14,8 @@ from governance.audit.statistics import Verdict
 from infra import ledger, withdrawals
 from infra.consents import decide, record_version
 from infra.policy_files import POLICIES
-from infra.tables import ANNOTATORS, FLAGGED_RELEASES, WITHDRAWALS
+from infra.tables.people import ANNOTATORS
+from infra.tables.withdrawals import FLAGGED_RELEASES, WITHDRAWALS
 from tests.support.platform import NOW
 
 RELEASE = "sha256:" + "7" * 64

@@ -11,7 +11,7 @@ from governance.audit.plan import make_plan
 from governance.audit.run import conclude
 from governance.digest import digest
 from infra.registry import VersionInfo
-from infra.tables import DECISIONS
+from infra.tables.decisions import DECISIONS
 from tests.support.audits import answers_and_judge, policy, probe_set
 
 NOW = datetime(2026, 6, 2, 12, tzinfo=UTC)

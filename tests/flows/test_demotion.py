@@ -25,7 +25,7 @@ from infra.notices import send_notice
 from infra.policy_files import POLICIES
 from infra.signing import load_or_create_key, sign
 from infra.stack import Stack
-from infra.tables import FLAGGED_RELEASES, WITHDRAWALS
+from infra.tables.withdrawals import FLAGGED_RELEASES, WITHDRAWALS
 from tests.support.decisions import FINDING, decision
 
 pytestmark = pytest.mark.servers

@@ -26,7 +26,7 @@ from infra.consents import decide, live_consents, record_version
 from infra.policy_files import load_pack
 from infra.release_store import compare
 from infra.scratch import scratch_folder
-from infra.tables import ANNOTATORS
+from infra.tables.people import ANNOTATORS
 from tests.support.commands import run_command
 from tests.support.release_data import batch, rows
 

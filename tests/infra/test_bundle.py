@@ -24,7 +24,7 @@ from infra.log_checkpoint import checkpoints, sign_checkpoint, witness
 from infra.log_export import export_bundle, export_tiles
 from infra.objects import open_store
 from infra.signing import load_key
-from infra.tables import LOG_ENTRIES, LOG_HEAD
+from infra.tables.log import LOG_ENTRIES, LOG_HEAD
 from tests.support import record
 from tests.support.decisions import NOW, decision, signing_key
 from tests.support.record import decided, fill, moved, settings_of

@@ -16,7 +16,7 @@ from infra import ledger, log
 from infra.approvals import joined
 from infra.gate.folder import publish, read_envelope, read_inclusions
 from infra.inclusion import inclusions_of
-from infra.tables import LOG_ENTRIES, LOG_HEAD
+from infra.tables.log import LOG_ENTRIES, LOG_HEAD
 from infra.trust import current_trust, log_verifier, trust_file
 from tests.governance.test_gate import KEY, terms
 from tests.support import record

@@ -21,7 +21,7 @@ from governance.log.merkle import EMPTY_ROOT, leaf_hash, root_of, verify_consist
 from governance.log.tiles import WIDTH
 from infra import log
 from infra.database import Database
-from infra.tables import LOG_ENTRIES
+from infra.tables.log import LOG_ENTRIES
 from tests.support.postgres import is_installed, postgres_server
 
 NOW = datetime(2026, 6, 2, 12, tzinfo=UTC)

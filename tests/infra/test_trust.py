@@ -16,7 +16,7 @@ from infra.approvals import approve, given, joined, take
 from infra.database import open_database
 from infra.person_key import create_person_key, load_person_key
 from infra.settings import Settings
-from infra.tables import REVOCATIONS
+from infra.tables.decisions import REVOCATIONS
 from infra.trust import (
     add_version,
     current_trust,

@@ -14,7 +14,7 @@ from infra import ledger, log, waivers
 from infra.bundle import Bundle
 from infra.log_export import export_bundle
 from infra.objects import open_store
-from infra.tables import WAIVERS
+from infra.tables.decisions import WAIVERS
 from infra.trust import current_trust, revocation_of, revoke
 from tests.infra.test_bundle import faults, judged, strangers_say
 from tests.support import record

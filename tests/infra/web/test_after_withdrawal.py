@@ -6,7 +6,7 @@ from governance.audit.statistics import Verdict
 from governance.digest import digest
 from governance.promotion import verify_decision
 from infra import ledger
-from infra.tables import ERASED_BATCHES, FLAGGED_RELEASES, WITHDRAWALS
+from infra.tables.withdrawals import ERASED_BATCHES, FLAGGED_RELEASES, WITHDRAWALS
 from infra.web.app import create_app
 from tests.support import record
 from tests.support.asgi import Client
