@@ -71,9 +71,12 @@ class Registry:
             InputError: There is no such version.
             OutsideError: The server does not answer.
         """
-        found = self._call(
-            lambda: self._client.get_model_version(model, version), f"version {version} of {model}"
-        )
+        what = f"version {version} of {model}"
+        if not (version.isascii() and version.isdecimal()):  # MLflow counts versions
+            raise InputError(
+                f"not in the registry at {self.url}", field=what, expected="a number, as MLflow shows it"
+            )
+        found = self._call(lambda: self._client.get_model_version(model, version), what)
         return _info(found)
 
     def versions(self, model: str) -> list[VersionInfo]:
@@ -154,7 +157,8 @@ class Registry:
             if error.error_code in _ABSENT:
                 raise InputError(f"not in the registry at {self.url}", field=what) from error
             if error.error_code in _WRONG:
-                raise InputError(f"the registry refuses: {error.message}", field=what) from error
+                said = str(error.message).removeprefix(f"{error.error_code}: ")
+                raise InputError(f"the registry refuses: {said}", field=what) from error
             if error.error_code == _REFUSED:
                 raise RefusedError(what, _reasons(str(error.message))) from error
             raise OutsideError(f"MLflow at {self.url}: {what}: {error.error_code}") from error

@@ -14,10 +14,11 @@ from PIL import Image
 import infra.tracking
 from annotation.release import AlignmentTarget, Release, build_release
 from governance.digest import digest
-from governance.errors import OutsideError
+from governance.errors import InputError, OutsideError
 from governance.policy.compose import compose
 from infra.figures import release_figures
 from infra.policy_files import load_pack
+from infra.registry import Registry
 from infra.stack import Stack
 from infra.tracking import AUDITS, BATCHES, RELEASES, log_audit, log_release, log_validation
 from tests.support.release_data import batch, filtered, rows
@@ -206,3 +207,9 @@ def test_figures_are_drawn_and_stay_the_same(release: Release, tmp_path: Path) -
             colours = image.convert("RGB").getcolors(maxcolors=1 << 20)
             assert colours is not None
             assert len(colours) > 20  # not a blank sheet
+
+
+@pytest.mark.parametrize("version", ["abc", "", "-1", "1.0", "٣"])
+def test_what_is_no_number_is_no_version_without_asking_the_registry(version: str) -> None:
+    with pytest.raises(InputError, match=r"not in the registry at http://127\.0\.0\.1:9 .*a number"):
+        Registry("http://127.0.0.1:9").version("chat", version)

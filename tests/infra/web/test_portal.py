@@ -153,12 +153,23 @@ class TestTheWay:
     def test_somebody_who_is_asked_nothing_is_told_why(self, site):
         browser = Browser(site.app, secret=site.ready())
         page = browser.get("/portal/work").text
-        assert "nothing more to judge" in page
+        assert "There is nothing to judge for you at the moment." in page
         assert "You did nothing wrong" in page
+        assert "nothing more" not in page
         portal.items(site.db, 1)
         browser.get("/portal/work")
         page = browser.post(f"/portal/work/{browser.presentation}", {"choice": "first_better"}).text
         assert "You did nothing wrong" not in page
+        assert "You have judged one item. There is nothing more to judge for you now." in page
+
+    def test_it_is_told_so_in_german(self, site):
+        browser = Browser(site.app)
+        browser.post(site.invite(), {"lang": "de"}, csrf=False)
+        agree(browser, site)
+        browser.post("/portal/about-you", {"decline": "1"})
+        page = browser.post("/portal/instructions", {"choice": "first_better"}).text
+        assert "Im Moment gibt es für Sie nichts zu beurteilen." in page
+        assert "nichts mehr" not in page
 
 
 class TestLabelling:
