@@ -103,7 +103,8 @@ def engine(url: str, probes: int) -> dict[str, str]:
     from governance.audit.judges import Label, RefusalPatterns
     from governance.audit.probes import Expectation, Probe, Turn
     from governance.audit.responses import Request
-    from infra.endpoints import Endpoint, EndpointSubject
+    from infra.chat_endpoint import Endpoint
+    from infra.endpoints import EndpointSubject
 
     asked = [
         Request(
@@ -138,7 +139,8 @@ def whole(url: str, probes: int) -> dict[str, str]:
     from governance.audit.probes import Expectation, Probe, ProbeSet, Turn
     from governance.audit.run import run_audit
     from governance.policy.compose import compose
-    from infra.endpoints import Endpoint, EndpointSubject
+    from infra.chat_endpoint import Endpoint
+    from infra.endpoints import EndpointSubject
     from infra.policy_files import load_pack
 
     asked = [

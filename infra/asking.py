@@ -13,186 +13,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import aiohttp
 
 from governance.digest import digest
-from governance.errors import InputError
-from infra.chat_wire import Reply, WireError, read_reply
+from infra.asking_accounts import Accounts
+from infra.chat_attempt import NoAnswerError, RetryError, attempt
+from infra.chat_endpoint import Conversation, Endpoint
+from infra.chat_wire import Reply
 from infra.evidence import EvidenceRow
-from infra.pacing import Pace, retry_after
+from infra.pacing import Pace
 
-__all__ = ["Accounts", "Asker", "Conversation", "Endpoint", "Gate", "Kept"]
+__all__ = ["Asker", "Gate", "Kept"]
 
-_OVERLOADED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_THROTTLED: Final = frozenset({429, 503, 529})
 _KEEP_EVERY: Final = 0.05
 _KEEP_MANY: Final = 16
 _FIRST_WAIT: Final = 0.25
 _LEAST_RETRIES: Final = 50
-_LARGEST_WHOLE: Final = 2**53 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where the model is and how it is asked.
-
-    Attributes:
-        url: Base address, up to and with ``/v1``.
-        model: Name of the model there.
-        temperature, top_p, seed, max_tokens: Sampling; sent, recorded, and part of the subject's identity.
-        in_flight: Most requests at once; fewer where the server bears less.
-        per_second: Rate limit, None for none.
-        timeout: Seconds for one attempt.
-        attempts: Attempts for one request before its error counts.
-        retry_share: Retry budget of a run, as a share of its requests (and at least 50).
-        give_up: Failures in a row, without any answer between, after which nothing more is asked.
-        patience: Seconds for which one request puts up with being throttled.
-        largest: Bytes of an answer that are still read.
-        price_in, price_out: Price of a million tokens asked and answered, in a currency of your own.
-    """
-
-    url: str
-    model: str
-    key: str | None = field(default=None, repr=False)
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-    max_tokens: int = 512
-    in_flight: int = 64
-    per_second: float | None = None
-    timeout: float = 60.0
-    attempts: int = 4
-    retry_share: float = 0.5
-    give_up: int = 400
-    patience: float = 300.0
-    largest: int = 1_000_000
-    price_in: float = 0.0
-    price_out: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise InputError("not an address", field="endpoint", value=self.url, expected="http(s)://…/v1")
-        if min(self.in_flight, self.attempts, self.give_up) < 1:
-            raise InputError("at least one request in flight and one attempt are needed", field="endpoint")
-        for name in ("temperature", "top_p", "timeout", "retry_share", "patience", "price_in", "price_out"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(
-                    "not a number that can be used",
-                    field=name,
-                    value=getattr(self, name),
-                    expected="0 or more",
-                )
-        if self.per_second is not None and not 0 < self.per_second < math.inf:
-            raise InputError(
-                "no rate", field="per_second", value=self.per_second, expected="above 0, or none"
-            )
-        for name in ("seed", "max_tokens"):
-            if abs(getattr(self, name)) > _LARGEST_WHOLE:
-                raise InputError(
-                    "a number that JSON cannot carry exactly", field=name, value=getattr(self, name),
-                    expected=f"at most {_LARGEST_WHOLE}",
-                )  # fmt: skip
-
-    @property
-    def sampling(self) -> dict[str, Any]:
-        """How answers are drawn."""
-        return {
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "seed": self.seed,
-            "max_tokens": self.max_tokens,
-            "stream": False,
-        }
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What determines the answers: never the key, never how fast it is asked."""
-        return {"url": self.url.rstrip("/"), "model": self.model, **self.sampling}
-
-    def body(self, messages: Sequence[Mapping[str, str]], **more: Any) -> dict[str, Any]:
-        """What is sent."""
-        return {"model": self.model, "messages": list(messages), **self.sampling, **more}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
-    """What is put to a model: messages, in steps; the model answers at the end of each step.
-
-    Attributes:
-        steps: Messages of each step; one step for a single question.
-        more: Further fields of the body, such as ``response_format``.
-    """
-
-    steps: tuple[tuple[Mapping[str, str], ...], ...]
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Accounts:
-    """What a run cost: tokens and errors counted from rows, the rest from this process."""
-
-    asked: int = 0
-    resumed: int = 0
-    retried: int = 0
-    throttled: int = 0
-    unasked: int = 0
-    not_needed: int = 0
-    cut_short: int = 0
-    budget_spent: bool = False
-    gave_up: bool = False
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float = 0.0
-    errors: Counter[str] = field(default_factory=Counter)
-    served: Counter[str] = field(default_factory=Counter)
-
-    def count(self, rows: Iterable[EvidenceRow], endpoint: Endpoint) -> None:
-        """Count what rows say."""
-        for row in rows:
-            self.prompt_tokens += row.prompt_tokens
-            self.completion_tokens += row.completion_tokens
-            self.cut_short += row.finish == "length"
-            if row.error is not None:
-                self.errors[row.error] += 1
-            elif row.served:
-                self.served[row.served] += 1
-        self.cost = (
-            self.prompt_tokens * endpoint.price_in + self.completion_tokens * endpoint.price_out
-        ) / 1e6
-
-    def add(self, other: Accounts) -> None:
-        """Count what another run cost as well."""
-        for name in self.__slots__:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            setattr(self, name, (mine or theirs) if isinstance(mine, bool) else mine + theirs)
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            name: dict(sorted(value.items())) if isinstance(value := getattr(self, name), Counter) else value
-            for name in self.__slots__
-        }
-
-
-class _RetryError(Exception):
-    """This attempt brought no answer; another may."""
-
-    def __init__(self, reason: str, *, overloaded: bool = False, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.overloaded = overloaded
-        self.wait = wait
-
-
-class _RefusedError(Exception):
-    """There will be no answer, however often one asks."""
 
 
 class Kept(Protocol):
@@ -379,11 +219,11 @@ class Asker:
             attempts += 1
             self.accounts.asked += 1
             try:
-                reply = await self._attempt(session, body)
-            except _RefusedError as error:
+                reply = await attempt(session, endpoint, body)
+            except NoAnswerError as error:
                 self._in_a_row = 0
                 return EvidenceRow(request=key, text=None, error=str(error), attempts=attempts)
-            except _RetryError as error:
+            except RetryError as error:
                 reason = error.reason
                 throttled = error.overloaded and clock() - began < endpoint.patience
                 failures += not throttled
@@ -399,7 +239,7 @@ class Asker:
                 return _row(key, reply, attempts=attempts, seconds=clock() - began)
         return EvidenceRow(request=key, text=None, error=reason, attempts=attempts)
 
-    def _failed(self, error: _RetryError, pace: Pace) -> None:
+    def _failed(self, error: RetryError, pace: Pace) -> None:
         if error.overloaded:
             self.accounts.throttled += 1
             pace.too_much(error.wait)
@@ -419,30 +259,6 @@ class Asker:
         self.accounts.retried += 1
         return True
 
-    async def _attempt(self, session: aiohttp.ClientSession, body: bytes) -> Reply:
-        address = self.endpoint.url.rstrip("/") + "/chat/completions"
-        try:
-            async with session.post(address, data=body, allow_redirects=False) as reply:
-                if reply.status in _OVERLOADED:
-                    wait = retry_after(reply.headers.get("Retry-After"), now=datetime.now(UTC))
-                    raise _RetryError(
-                        f"HTTP {reply.status}", overloaded=reply.status in _THROTTLED, wait=wait
-                    )
-                if reply.status != 200:
-                    raise _RefusedError(f"HTTP {reply.status}")
-                data = await _read(reply, self.endpoint.largest)
-                kind = reply.headers.get("Content-Type", "")
-        except TimeoutError as error:
-            raise _RetryError("timed out") from error
-        except aiohttp.ClientPayloadError as error:
-            raise _RetryError("the answer was cut off") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _RetryError("no connection") from error
-        try:
-            return read_reply(data, kind)
-        except WireError as error:
-            raise _RetryError(str(error)) from error
-
 
 def _row(key: str, reply: Reply, *, attempts: int, seconds: float) -> EvidenceRow:
     return EvidenceRow(
@@ -456,15 +272,3 @@ def _row(key: str, reply: Reply, *, attempts: int, seconds: float) -> EvidenceRo
         finish=reply.finish,
         served=reply.served,
     )
-
-
-async def _read(reply: aiohttp.ClientResponse, largest: int) -> bytes:
-    """The body, but never more of it than ``largest``."""
-    parts, size = [], 0
-    async for part in reply.content.iter_any():
-        size += len(part)
-        if size > largest:
-            reply.close()
-            raise _RefusedError(f"the answer is larger than {largest} bytes")
-        parts.append(part)
-    return b"".join(parts)

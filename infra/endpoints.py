@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from governance.audit.responses import UNASKED, Request, Response
 from governance.digest import digest
-from infra.asking import Accounts, Asker, Conversation, Endpoint
+from infra.asking import Asker
+from infra.asking_accounts import Accounts
+from infra.chat_endpoint import Conversation, Endpoint
 from infra.evidence import Evidence, EvidenceRow
 
 if TYPE_CHECKING:  # its arithmetic would be loaded before the first question
     from governance.audit.curtailment import Curtailment
 
-__all__ = ["SCRIPTED", "Accounts", "Endpoint", "EndpointSubject", "conversation"]
+__all__ = ["SCRIPTED", "EndpointSubject", "conversation"]
 
 SCRIPTED: Final = "scripted"
 

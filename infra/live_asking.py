@@ -17,7 +17,8 @@ from annotation.enrolment import Enrolled
 from annotation.live import Conversation, Reply, answering, draw_seed, messages
 from governance.digest import digest
 from governance.errors import BoundsError
-from infra import asking
+from infra import chat_endpoint
+from infra.asking import Asker
 from infra.evidence import EvidenceRow
 from infra.live_campaigns import endpoint_of
 from infra.live_conversations import LEASE, Conversations
@@ -46,10 +47,10 @@ class _Memory:
         return {request: self._rows[request] for request in requests if request in self._rows}
 
 
-def ask_once(endpoint: asking.Endpoint, turns: list[dict[str, str]]) -> tuple[str | None, str | None]:
+def ask_once(endpoint: chat_endpoint.Endpoint, turns: list[dict[str, str]]) -> tuple[str | None, str | None]:
     """The answer of a model to a conversation, or None and the reason; an answer of blanks is none."""
-    asker = asking.Asker(endpoint, digest(endpoint.identity), _Memory())
-    [rows] = asker.ask([asking.Conversation(steps=(tuple(turns),))])
+    asker = Asker(endpoint, digest(endpoint.identity), _Memory())
+    [rows] = asker.ask([chat_endpoint.Conversation(steps=(tuple(turns),))])
     if not rows:
         return None, "no connection"
     row = rows[-1]

@@ -14,7 +14,7 @@ from annotation.live import Campaign, CampaignModel
 from annotation.records import JudgementKind
 from governance.digest import digest
 from governance.errors import InputError
-from infra.asking import Endpoint
+from infra.chat_endpoint import Endpoint
 from infra.database import Database
 from infra.settings import Settings
 from infra.tables.live import LIVE_CAMPAIGNS, LIVE_CONVERSATIONS, LIVE_REPLIES, LIVE_TURNS

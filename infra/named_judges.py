@@ -75,7 +75,7 @@ def _judge(what: str, labels: Callable[[str], Judge] | None, evidence: Path | No
 
 
 def _rubric(named: str, evidence: Path | None, key: str | None) -> Judge:
-    from infra.asking import Endpoint
+    from infra.chat_endpoint import Endpoint
     from infra.rubric import RubricJudge
 
     model, _, url = named.partition("@")

@@ -18,7 +18,9 @@ from governance.audit.responses import Response
 from governance.audit.rubric import CONTROLS, PASSES, Asked, Doubt
 from governance.digest import digest
 from governance.tiers import EvidenceGrade
-from infra.asking import Accounts, Asker, Conversation, Endpoint
+from infra.asking import Asker
+from infra.asking_accounts import Accounts
+from infra.chat_endpoint import Conversation, Endpoint
 from infra.evidence import Evidence, EvidenceRow
 
 __all__ = ["RubricJudge", "Ruled"]

@@ -13,8 +13,8 @@ from governance.audit.recorded import Recorded
 from governance.audit.report import AuditReport
 from governance.audit.run import run_audit
 from governance.errors import InputError
-from infra.asking import Endpoint
 from infra.audit_files import write_report
+from infra.chat_endpoint import Endpoint
 from infra.endpoints import EndpointSubject
 from infra.given_files import read_text
 from infra.named_judges import choose_judges
@@ -41,7 +41,7 @@ def audit_endpoint(
     Args:
         named: ``MODEL@URL``.
         wanted: What the plan is to hold.
-        asking: Fields of :class:`infra.asking.Endpoint`: sampling, pace, prices.
+        asking: Fields of :class:`infra.chat_endpoint.Endpoint`: sampling, pace, prices.
         evidence: File that keeps what came.
         key_file: Key of the endpoint.
         judge_key_file: Key of a judging model's endpoint. Neither key is ever sent to the other.

@@ -12,7 +12,7 @@ from flows.commands.audit import app
 from flows.wiring import open_platform
 from governance.audit.judges import RefusalPatterns
 from governance.errors import InputError
-from infra.asking import Endpoint
+from infra.chat_endpoint import Endpoint
 from infra.named_judges import choose_judges
 from tests.support.shared_data import shared
 

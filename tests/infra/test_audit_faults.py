@@ -19,7 +19,7 @@ from governance.audit.plan import make_plan
 from governance.audit.probes import ProbeSet, Turn
 from governance.audit.run import run_audit
 from governance.audit.statistics import Verdict
-from infra.asking import Endpoint
+from infra.chat_endpoint import Endpoint
 from infra.endpoints import EndpointSubject
 from infra.rubric import RubricJudge
 from infra.scripted import hijacked_judge, honest_judge, scripted_endpoint, turns

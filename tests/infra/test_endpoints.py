@@ -16,7 +16,8 @@ import pytest
 from governance.audit.probes import Expectation, Probe, Turn
 from governance.audit.responses import UNASKED, Persona, Request
 from governance.errors import InputError
-from infra.endpoints import Endpoint, EndpointSubject
+from infra.chat_endpoint import Endpoint
+from infra.endpoints import EndpointSubject
 from infra.evidence import Evidence, EvidenceRow
 from infra.pacing import retry_after
 from tests.support.endpoint import stub_endpoint
@@ -245,7 +246,8 @@ def test_a_rate_limit_is_kept(tmp_path):
 CHILD = """
 import sys
 from pathlib import Path
-from infra.endpoints import Endpoint, EndpointSubject
+from infra.chat_endpoint import Endpoint
+from infra.endpoints import EndpointSubject
 from tests.infra.test_endpoints import requests
 endpoint = Endpoint(url=sys.argv[1], model="scripted", in_flight=8)
 list(EndpointSubject(endpoint, evidence=Path(sys.argv[2])).respond(requests(*[f"q{i}" for i in range(400)])))

@@ -8,7 +8,8 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import pytest
 
 from governance.errors import InputError
-from infra.endpoints import Endpoint, EndpointSubject
+from infra.chat_endpoint import Endpoint
+from infra.endpoints import EndpointSubject
 from infra.partitions import PartitionedSubject, part_of
 from tests.infra.test_endpoints import requests
 from tests.support.endpoint import stub_endpoint

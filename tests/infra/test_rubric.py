@@ -11,7 +11,7 @@ from governance.audit.probes import Expectation
 from governance.audit.responses import Response
 from governance.audit.rubric import ask, speaks_to_judge
 from governance.tiers import Direction, EvidenceGrade
-from infra.asking import Endpoint
+from infra.chat_endpoint import Endpoint
 from infra.rubric import RubricJudge
 from infra.scripted import _ruling, hijacked_judge, honest_judge, scripted_endpoint
 from tests.support.audits import probe

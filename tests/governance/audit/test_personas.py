@@ -19,7 +19,7 @@ from governance.errors import InputError
 from governance.policy.compose import compose
 from governance.policy.document import parse
 from governance.tiers import EvidenceGrade
-from infra.asking import Endpoint
+from infra.chat_endpoint import Endpoint
 from infra.demo_files import demo_personas, demo_probes, shipped_attacks, shipped_carriers
 from infra.endpoints import EndpointSubject
 from infra.policy_files import load_pack
