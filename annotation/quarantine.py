@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from annotation.checks import Check, On
 from annotation.distributions import Distributions, distributions
-from annotation.facts import Surroundings, facts, screens
+from annotation.facts import facts
 from annotation.figures import BatchFacts, Tally, figure, merge_tallies, tally
 from annotation.item_facts import threshold_name
 from annotation.marking import (
@@ -35,6 +35,8 @@ from annotation.marking import (
 )
 from annotation.records import JUDGEMENTS
 from annotation.staging import STAGED, stage_rows, stage_table
+from annotation.surroundings import Surroundings
+from annotation.text_screens import screens
 from annotation.validated import Finding, StaleCount, StratumCount, Summary, Validated
 from governance.errors import RecordError
 

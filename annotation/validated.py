@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from annotation.checks import Check, check_json
 from annotation.distributions import Distributions
-from annotation.facts import Surroundings
 from annotation.parquet_stream import PARQUET
 from annotation.records import ITEMS, PROFILES
 from annotation.staging import as_table
+from annotation.surroundings import Surroundings
 
 __all__ = [
     "ROWS_OF_A_GROUP",

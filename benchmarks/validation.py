@@ -250,9 +250,11 @@ def _digest(file: Path) -> str:
 def gx_pandas(folder: Path) -> Callable[[], Any]:
     """The same suites on GX's pandas engine; the facts are given."""
     from annotation.checks import On
-    from annotation.facts import Surroundings, facts, screens
+    from annotation.facts import facts
     from annotation.quarantine import columns_of
     from annotation.staging import stage_table
+    from annotation.surroundings import Surroundings
+    from annotation.text_screens import screens
     from infra.expectations import run_on_pandas
 
     judgements, items, checks = _load(folder)

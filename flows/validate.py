@@ -21,9 +21,9 @@ from prefect.cache_policies import NO_CACHE
 
 from annotation.checks import Check, check_json
 from annotation.distributions import Distributions
-from annotation.facts import CONSENTS, GOLD
 from annotation.records import PROFILES, table
 from annotation.staging import stage_events
+from annotation.surroundings import CONSENTS, GOLD
 from flows.audit import probes
 from flows.running import OUTSIDE
 from flows.wiring import Platform, clock, data_checks, open_platform

@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 from sqlalchemy import select
 
-from annotation import facts, records
+from annotation import records, surroundings
 from annotation.records import table
 from infra.database import Database
 from infra.tables.items import ITEMS, PRESENTATIONS
@@ -28,8 +28,8 @@ def item_tables(db: Database) -> Iterator[pa.Table]:
 
 def presentation_tables(db: Database, site: str) -> Iterator[pa.Table]:
     """What validation reads of the presentations of a site."""
-    columns = [PRESENTATIONS.c[name] for name in facts.PRESENTATIONS.names]
+    columns = [PRESENTATIONS.c[name] for name in surroundings.PRESENTATIONS.names]
     query = select(*columns).where(PRESENTATIONS.c.site == site).execution_options(yield_per=_ROWS)
     with db.stream() as connection:
         for some in connection.execute(query).mappings().partitions():
-            yield table([dict(row) for row in some], facts.PRESENTATIONS)
+            yield table([dict(row) for row in some], surroundings.PRESENTATIONS)

@@ -1,11 +1,8 @@
-"""Great Expectations over DuckDB: the gate of a batch, and its report. The only module that imports it.
+"""Great Expectations over DuckDB: the gate of a batch, and its report. Only it and its neighbour import GX.
 
 A suite is built in memory from the same :class:`annotation.checks.Check` values that quarantine uses; every
-expectation carries its rule in ``meta``, and no suite is kept on disk. GX has no datasource for DuckDB, so
-its own extension mechanism is used: a subclass of its SQL datasource and one of its SQL execution engine.
-They mend three things: one connection is kept (GX reads results after it has returned a connection, and
-DuckDB drops them then); columns are read with ``DESCRIBE`` (reflection asks for a PostgreSQL catalogue);
-patterns become ``REGEXP_MATCHES``.
+expectation carries its rule in ``meta``, and no suite is kept on disk. How GX reaches DuckDB says
+:mod:`infra.expectations_duckdb`.
 
 The gate is the agreement of two machines: GX and the polars pass must count the same failures for each
 check. If they do not, one of them is wrong about the data, and nothing passes.
@@ -13,37 +10,23 @@ check. If they do not, one of them is wrong about the data, and nothing passes.
 
 from __future__ import annotations
 
-import builtins
 import json
-import logging
-import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 
 import duckdb
 import pandas as pd
-import sqlalchemy as sa
 
 with warnings.catch_warnings():
     # GX 1.24 imports sre_constants, deprecated in Python 3.11.
     warnings.simplefilter("ignore", DeprecationWarning)
-    import duckdb_engine
     import great_expectations as gx
     from great_expectations.checkpoint.actions import UpdateDataDocsAction
     from great_expectations.core.batch_definition import BatchDefinition
     from great_expectations.data_context.data_context.context_factory import project_manager
-    from great_expectations.data_context.types.base import (
-        DataContextConfig,
-        InMemoryStoreBackendDefaults,
-        ProgressBarsConfig,
-    )
-    from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
-    from great_expectations.exceptions.exceptions import GreatExpectationsError
-    from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
 
 from annotation.checks import Check, On, Test, check_json
 from annotation.quarantine import columns_of
@@ -52,6 +35,7 @@ from annotation.validated import Summary, Validated
 from governance.errors import OutsideError
 from infra.data_docs import make_self_contained
 from infra.duck import duck
+from infra.expectations_duckdb import connected, on_duckdb, silent_context
 from infra.facts_sql import JUDGED, ROWS, load_batch, load_files
 from infra.validation_parts import ValidatedFiles
 
@@ -59,89 +43,8 @@ __all__ = ["GxResult", "RuleCount", "require_agreement", "run", "run_on_files", 
 
 _FIGURES: Final = "bounds_figures"
 _TABLES: Final = {On.ROWS: ROWS, On.JUDGEMENTS: JUDGED, On.FIGURES: _FIGURES}
-_CONNECTIONS: Final[dict[str, duckdb.DuckDBPyConnection]] = {}
 # INVARIANT: no value of a row enters GX's result or its pages; they count, and quarantine shows.
 _RESULT_FORMAT: Final[dict[str, Any]] = {"result_format": "BASIC", "partial_unexpected_count": 0}
-_SCHEME: Final = "boundsduckdb"
-_MORE_ROOM: Final = ("2GB", "3GB", "4GB")
-sa.dialects.registry.register(_SCHEME, __name__, "DuckDBDialect")
-
-
-class DuckDBDialect(duckdb_engine.Dialect):
-    """DuckDB for SQLAlchemy, with the reflection that GX asks for."""
-
-    supports_statement_cache = False
-
-    def get_columns(
-        self, connection: sa.Connection, table_name: str, schema: str | None = None, **_: Any
-    ) -> list[Any]:
-        """Columns as ``DESCRIBE`` names them."""
-        del schema
-        described = connection.exec_driver_sql(f'DESCRIBE "{table_name}"').fetchall()
-        return [
-            {"name": row[0], "type": sa.types.NullType(), "nullable": True, "default": None}
-            for row in described
-        ]
-
-    def get_pk_constraint(
-        self, connection: sa.Connection, table_name: str, schema: str | None = None, **_: Any
-    ) -> Any:
-        """No table of a batch has a key."""
-        del connection, table_name, schema
-        return {"constrained_columns": [], "name": None}
-
-
-class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
-    """Runs GX's SQL on one open DuckDB connection."""
-
-    def __init__(self, *, connection_string: str, **kwargs: Any) -> None:
-        raw = self._raw = _CONNECTIONS[connection_string]
-        engine = sa.create_engine(
-            f"{_SCHEME}:///:memory:",
-            creator=lambda: duckdb_engine.ConnectionWrapper(raw),
-            poolclass=sa.StaticPool,
-        )
-        kwargs.pop("create_temp_table", None)
-        super().__init__(engine=engine, create_temp_table=False, **kwargs)
-        self._room = iter(_MORE_ROOM)
-        # GX tells dialects apart by the attributes of a module; this one leads it to REGEXP_MATCHES.
-        self.dialect_module = cast("Any", types.SimpleNamespace(DremioDialect=DuckDBDialect))
-
-    @contextmanager
-    def get_connection(self) -> Iterator[sa.Connection]:
-        """The one connection, kept open while GX reads.
-
-        DuckDB spills, but where a statement joins and groups at once it now and then finds no block to put aside.
-        GX asks again for what failed, up to three times; it then has more room.
-        """
-        if self._connection is None:
-            self._connection = self.engine.connect()
-        try:
-            yield self._connection
-        except sa.exc.DBAPIError as error:
-            if isinstance(error.orig, duckdb.OutOfMemoryException) and (room := next(self._room, None)):
-                # Apart from the transaction that failed; the limit is that of the whole database.
-                self._raw.cursor().execute(f"SET memory_limit = '{room}'")
-            raise
-
-
-class DuckDBDatasource(SQLDatasource):
-    """GX datasource over an open DuckDB connection, registered by its class definition."""
-
-    type: Literal["duckdb"] = "duckdb"  # type: ignore[assignment]
-
-    @property
-    def execution_engine_type(self) -> builtins.type[DuckDBExecutionEngine]:
-        """The engine that runs the metrics."""
-        return DuckDBExecutionEngine
-
-    def get_engine(self) -> sa.Engine:
-        """The engine of the one connection."""
-        return self.get_execution_engine().engine
-
-    def test_connection(self, test_assets: bool = True) -> None:
-        """Nothing to test: the connection is open."""
-        del test_assets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +90,7 @@ def run(validated: Validated, *, docs_folder: Path | None = None) -> GxResult:
     Raises:
         OutsideError: GX failed, or it and the polars pass count differently.
     """
-    with _connected(duckdb.connect(":memory:")) as connection:
+    with connected(duckdb.connect(":memory:")) as connection:
         connection.execute("SET threads = 2; SET enable_external_access = false; SET TimeZone = 'UTC'")
         load_batch(
             connection, as_table(validated.screened), validated.around, columns_of(validated.summary.checks)
@@ -203,7 +106,7 @@ def run_on_files(validated: ValidatedFiles, *, docs_folder: Path | None = None) 
     """
     # Tables of one part fit in memory; a file takes less room on the disk than what memory spills.
     database = ":memory:" if len(validated.screened) == 1 else "expectations.duckdb"
-    with duck(validated.scratch, database=database) as opened, _connected(opened) as connection:
+    with duck(validated.scratch, database=database) as opened, connected(opened) as connection:
         load_files(
             connection,
             rows=validated.screened,
@@ -215,23 +118,9 @@ def run_on_files(validated: ValidatedFiles, *, docs_folder: Path | None = None) 
         return _agreeing(connection, validated.summary, docs_folder)
 
 
-@contextmanager
-def _connected(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection for as long as GX works on it; its faults become ours."""
-    try:
-        yield connection
-    except (duckdb.Error, sa.exc.SQLAlchemyError, GreatExpectationsError) as error:
-        raise OutsideError(f"Great Expectations could not judge the batch: {error}") from error
-    finally:
-        connection.close()
-        _CONNECTIONS.pop(_address(connection), None)
-        # GX keeps the last context for the process, and with it the connection beyond the interpreter's end.
-        project_manager.set_project(None)
-
-
 def _agreeing(connection: duckdb.DuckDBPyConnection, summary: Summary, docs_folder: Path | None) -> GxResult:
     _load_figures(connection, summary)
-    result = _run(_on_duckdb(connection), summary.checks, docs_folder)
+    result = _run(on_duckdb(connection, _TABLES), summary.checks, docs_folder)
     require_agreement(summary, result)
     return result
 
@@ -389,7 +278,7 @@ def run_on_pandas(tables: Mapping[On, pd.DataFrame], checks: Sequence[Check]) ->
         tables: Table → frame that holds every column its checks test, facts included.
         checks: The registry.
     """
-    context = _context()
+    context = silent_context()
     source = context.data_sources.add_pandas("bounds")
     batches = {}
     definitions = []
@@ -405,37 +294,6 @@ def run_on_pandas(tables: Mapping[On, pd.DataFrame], checks: Sequence[Check]) ->
     ]
     project_manager.set_project(None)
     return GxResult(counts=_counts(checks, results), raw=tuple(result.to_json_dict() for result in results))
-
-
-def _context() -> Any:
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    return gx.get_context(
-        project_config=DataContextConfig(
-            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-            progress_bars=ProgressBarsConfig(globally=False),
-            analytics_enabled=False,
-        )
-    )
-
-
-def _on_duckdb(connection: duckdb.DuckDBPyConnection) -> tuple[Any, dict[On, BatchDefinition[Any]]]:
-    context = _context()
-    address = _address(connection)
-    _CONNECTIONS[address] = connection
-    source = context.data_sources.add_duckdb(name="bounds", connection_string=address)
-    present = {
-        name for (name,) in connection.execute("SELECT table_name FROM information_schema.tables").fetchall()
-    }
-    return context, {
-        table: source.add_table_asset(str(table), table_name=name).add_batch_definition_whole_table("all")
-        for table, name in _TABLES.items()
-        if name in present
-    }
-
-
-def _address(connection: duckdb.DuckDBPyConnection) -> str:
-    """The connection string under which GX finds an open connection again."""
-    return f"{_SCHEME}:///{id(connection)}"
 
 
 def _site(folder: Path) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from annotation.facts import Surroundings
 from annotation.item_facts import is_item_fact
 from annotation.quarantine import NTH
 from annotation.staging import STAGED, as_table
+from annotation.surroundings import Surroundings
 
 # ruff: noqa: S608 - no text of a row or a policy enters a statement: names are constants or plain slugs
 __all__ = ["JUDGED", "ROWS", "load_batch", "load_files"]

@@ -107,7 +107,7 @@ def gold_items(db: Database, site: str) -> list[GoldItem]:
 
 
 def gold_rows(db: Database, site: str) -> list[dict[str, Any]]:
-    """What validation needs of them: rows of ``annotation.facts.GOLD``."""
+    """What validation needs of them: rows of ``annotation.surroundings.GOLD``."""
     return [
         {"item": each.known.item, "outcome": str(each.known.outcome), "preferred": each.known.preferred}
         for each in gold_items(db, site)

@@ -26,14 +26,7 @@ import pyarrow.parquet as pq
 
 from annotation.checks import Check, Test
 from annotation.distributions import Distributions
-from annotation.facts import (
-    PRESENTATIONS,
-    Surroundings,
-    is_person_fact,
-    known_once,
-    person_facts,
-    shaped,
-)
+from annotation.facts import is_person_fact, person_facts
 from annotation.item_facts import is_copy_fact
 from annotation.marking import QUARANTINE, repeats
 from annotation.parquet_stream import rows_of
@@ -48,6 +41,7 @@ from annotation.quarantine import (
 )
 from annotation.records import ITEMS, JUDGEMENTS, PROFILES
 from annotation.staging import STAGED, as_frame, as_table, ordered
+from annotation.surroundings import PRESENTATIONS, Surroundings, known_once, shaped
 from annotation.validated import Summary, parquet_bytes
 from governance.errors import OutsideError
 from infra.copies_on_disk import CopySearch

@@ -38,7 +38,7 @@ def test_no_file_names_a_package_registry():
     assert named == []
 
 
-def test_only_one_module_imports_great_expectations_and_only_flows_imports_prefect():
+def test_only_its_own_modules_import_great_expectations_and_only_flows_imports_prefect():
     found = {"great_expectations": set(), "prefect": set()}
     for package in ("governance", "annotation", "infra", "flows"):
         for path in (ROOT / package).rglob("*.py"):

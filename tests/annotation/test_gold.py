@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from annotation.assignment import Role
-from annotation.facts import GOLD, Surroundings
 from annotation.gold import KnownAnswer, agreed, read_gold, require_sayable, sheet
 from annotation.people_facts import gold_share
 from annotation.records import ITEMS, Outcome, table
 from annotation.staging import STAGED
+from annotation.surroundings import GOLD, Surroundings
 from governance.errors import InputError
 from infra.facts_sql import JUDGED, load_batch
 from tests.support.batches import Batch

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from annotation.events import EventKind, EventPage, RawEvent, latest
-from annotation.facts import PRESENTATIONS
 from annotation.quarantine import validate_batch
 from annotation.records import ITEMS, table
 from annotation.staging import stage_events
+from annotation.surroundings import PRESENTATIONS
 from flows import validate
 from flows.wiring import Platform, data_checks, open_platform
 from governance.digest import digest_set

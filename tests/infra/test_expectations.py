@@ -15,7 +15,7 @@ from annotation.checks import Check, On
 from annotation.policy_checks import checks_for
 from annotation.quarantine import validate_batch
 from governance.errors import OutsideError
-from infra import expectations
+from infra import expectations_duckdb
 from infra.expectations import require_agreement, run, run_on_pandas, suites
 from tests.support.batches import REQUIREMENTS, Batch
 from tests.support.faults import FAULTS
@@ -123,10 +123,10 @@ def test_a_check_without_its_parameter_is_refused() -> None:
 def test_a_statement_that_finds_no_room_gets_more_when_it_is_asked_again() -> None:
     connection = duckdb.connect(":memory:")
     connection.execute("SET memory_limit = '20MB'; SET temp_directory = ''; SET threads = 1")
-    address = expectations._address(connection)
-    expectations._CONNECTIONS[address] = connection
+    address = expectations_duckdb._address(connection)
+    expectations_duckdb._CONNECTIONS[address] = connection
     try:
-        engine = expectations.DuckDBExecutionEngine(connection_string=address)
+        engine = expectations_duckdb.DuckDBExecutionEngine(connection_string=address)
         counted = sa.text("SELECT count(*) FROM (SELECT n FROM range(3_000_000) t(n) GROUP BY n)")
         with pytest.raises(sa.exc.DBAPIError, match="Out of Memory"), engine.get_connection() as given:
             given.execute(counted)
@@ -136,5 +136,5 @@ def test_a_statement_that_finds_no_room_gets_more_when_it_is_asked_again() -> No
             given.close()
         engine.engine.dispose()
     finally:
-        expectations._CONNECTIONS.pop(address)
+        expectations_duckdb._CONNECTIONS.pop(address)
         connection.close()

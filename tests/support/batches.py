@@ -7,8 +7,8 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from annotation.facts import CONSENTS, GOLD, PRESENTATIONS
 from annotation.records import ITEMS, PROFILES, make_item, table
+from annotation.surroundings import CONSENTS, GOLD, PRESENTATIONS
 from governance.digest import digest
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
