@@ -31,6 +31,7 @@ __all__ = [
     "distance_matrix",
     "fleiss_kappa",
     "percent_agreement",
+    "unit_points",
 ]
 
 MAX_MATRIX_CATEGORIES: Final = 4000
@@ -112,9 +113,24 @@ def distance_matrix(
             values = histogram.values
             if np.any(values < 0):
                 raise ValueError("the ratio level has a true zero; negative values are not allowed")
+            values = values / (values.max(initial=0.0) or 1.0)
             total = values[:, None] + values[None, :]
             difference = values[:, None] - values[None, :]
             return np.asarray(np.divide(difference, total, out=np.zeros_like(total), where=total != 0) ** 2)
+
+
+def unit_points(histogram: PatternHistogram) -> NDArray[np.float64]:
+    """(C,) values moved to mean 0 and scaled to at most 1, and 0 for a value that no pattern has.
+
+    Alpha at the interval level depends neither on zero nor on unit. Readings of a billionth are as good as any
+    then, and a stray value far off, in an item that is not counted, costs the others no digits.
+    """
+    values = histogram.values
+    used = np.asarray(histogram.counts.sum(axis=0)).ravel() > 0
+    if not used.any():
+        return np.zeros(len(values))
+    centred = np.where(used, values - values[used].mean(), 0.0)
+    return np.asarray(centred / (np.abs(centred).max() or 1.0))
 
 
 def within(counts: Counts, distance: Distance, histogram: PatternHistogram) -> NDArray[np.float64]:
@@ -127,7 +143,7 @@ def within(counts: Counts, distance: Distance, histogram: PatternHistogram) -> N
         squares = np.asarray(counts.multiply(counts).sum(axis=1), dtype=np.float64)
         pairs = sizes**2 - squares
     elif distance is Level.INTERVAL:
-        pairs = spread(counts, histogram.values - histogram.values.mean(), sizes)
+        pairs = spread(counts, unit_points(histogram), sizes)
     else:
         table = distance_matrix(histogram, distance, np.zeros(len(histogram.categories)))
         pairs = np.concatenate(
@@ -159,7 +175,7 @@ def expected(
         first = (margins * ranks).sum(axis=-1)
         return np.asarray(2 * (n * (margins * ranks**2).sum(axis=-1) - first**2))
     if distance is Level.INTERVAL:
-        values = histogram.values - histogram.values.mean()
+        values = unit_points(histogram)
         return np.asarray(2 * (n * (margins @ values**2) - (margins @ values) ** 2))
     table = distance_matrix(histogram, distance, np.zeros(len(histogram.categories)))
     return np.asarray(((margins @ table) * margins).sum(axis=-1))

@@ -78,7 +78,9 @@ def annotator_interval(
         return Interval(low=None, high=None, confidence=confidence, replicates=0, undefined=0)
     values = histogram(items, codes, n_items=n_items, categories=categories)
     cells = _Cells(items, codes, n_items=n_items, plain=values)
-    fixed = None if distance is Level.ORDINAL else form_of(distance, values, np.zeros(len(categories)))
+    fixed = (
+        None if distance is Level.ORDINAL else form_of(distance, values, np.zeros(len(categories)), unit=True)
+    )
     generator = np.random.default_rng(seed)
     found = np.full(replicates, np.nan)
     for replicate in range(replicates):

@@ -74,7 +74,7 @@ def _border(joint: PatternHistogram, plain: PatternHistogram, distance: Distance
     inside, outside, r, s = inside[rows], outside[rows], r[rows], s[rows]
     # The ordinal distance ranks by all judgements on these items and stays fixed under resampling.
     margins = np.asarray(joint.items[rows] @ (inside + outside), dtype=np.float64)
-    form = form_of(distance, plain, margins)
+    form = form_of(distance, plain, margins, unit=True)
     pairs = cross_sum(inside, outside, form)
     return _Border(
         rows=rows,

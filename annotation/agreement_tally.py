@@ -27,6 +27,7 @@ __all__ = ["MISSING", "Coded", "GroupTally", "Tally", "code", "merge_tallies", "
 
 MISSING: Final = "(missing)"
 MAX_COHEN: Final = 12
+LARGEST: Final = 1e150
 _SPREAD: Final = 4
 _FEW: Final = 1024
 
@@ -146,6 +147,12 @@ def code(frame: pl.DataFrame, *, level: Level) -> Coded:
         raise RecordError(
             "the ratio level has a true zero", field="value", value=categories[0], expected="numbers from 0"
         )
+    if numeric and level is not Level.NOMINAL and categories:
+        far = max(categories, key=abs)
+        if abs(far) > LARGEST:
+            raise RecordError(
+                "too large to square", field="value", value=far, expected=f"numbers within {LARGEST:g}"
+            )
     return Coded(
         frame=known,
         items=items,

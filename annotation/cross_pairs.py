@@ -35,19 +35,26 @@ class Form:
     table: NDArray[np.float64] | None = None
 
 
-def form_of(distance: Distance, plain: PatternHistogram, margins: NDArray[np.float64]) -> Form:
+def form_of(
+    distance: Distance, plain: PatternHistogram, margins: NDArray[np.float64], *, unit: bool = False
+) -> Form:
     """The form of a distance.
 
     Args:
         distance: Level of measurement or a squared distance.
         plain: Any histogram with the C categories.
         margins: (C,) judgements by category, which fix the ordinal ranks.
+        unit: Scale the interval level's values to at most 1, where only ratios of distances count.
     """
     if distance is Level.NOMINAL:
         return Form()
     if distance in (Level.ORDINAL, Level.INTERVAL):
         points = midranks(margins) if distance is Level.ORDINAL else plain.values
-        return Form(points=points - points.mean() if len(points) else points)
+        if len(points):
+            points = points - points.mean()
+        if unit and distance is Level.INTERVAL:
+            points = points / (np.abs(points).max(initial=0.0) or 1.0)
+        return Form(points=points)
     return Form(table=distance_matrix(plain, distance, margins))
 
 

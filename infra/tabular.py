@@ -7,6 +7,7 @@ guessing from the first rows.
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from governance.errors import InputError, in_words
 __all__ = ["read_table"]
 
 _PARQUET: Final = b"PAR1"
+_EXACT: Final = 2**53
 
 
 def read_table(path: Path) -> pl.DataFrame:
@@ -73,31 +75,50 @@ def _text(path: Path, data: bytes) -> str:
 
 def _csv(path: Path, data: bytes) -> pl.DataFrame:
     text = _text(path, data)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
     header_line = text.split("\n", 1)[0]
     separator = "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
     if separator not in header_line and ";" in header_line:
         separator = ";"
-    header = next(csv.reader([header_line.rstrip("\r")], delimiter=separator))
+    header = next(_fields(text, separator))
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise InputError("a column name is used twice", file=str(path), line=1, value=twice[0])
     try:
-        return pl.read_csv(text.encode(), infer_schema=False, separator=separator)
+        frame = pl.read_csv(text.encode(), infer_schema=False, separator=separator)
     except (pl.exceptions.PolarsError, ValueError) as error:
-        raise _misfit(path, text, header, separator, error) from error
+        raise _misfit(path, text, header, separator) or InputError(
+            f"is not a CSV table: {error}", file=str(path)
+        ) from error
+    if frame[header[-1]].null_count():
+        short = _misfit(path, text, header, separator)
+        if short is not None:
+            raise short
+        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    if frame.is_empty():
+        raise InputError("holds no row", file=str(path))
+    return frame
 
 
-def _misfit(path: Path, text: str, header: Sequence[str], separator: str, cause: Exception) -> InputError:
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator)
+def _fields(text: str, separator: str) -> Any:
+    """A reader of the rows, however long a cell is."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+
+
+def _misfit(path: Path, text: str, header: Sequence[str], separator: str) -> InputError | None:
+    """The first row with more or fewer fields than the header; an empty line is no row."""
+    reader = _fields(text, separator)
     for row in reader:
-        if len(row) > len(header):
+        if row and len(row) != len(header):
             return InputError(
                 f"{len(row)} fields in a row",
                 file=str(path),
                 line=reader.line_num,
                 expected=f"{len(header)}, as in the header",
             )
-    return InputError(f"is not a CSV table: {cause}", file=str(path))
+    return None
 
 
 def _parquet(path: Path, data: bytes) -> pl.DataFrame:
@@ -146,7 +167,9 @@ def _frame(path: Path, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 
 def _column(values: Sequence[Any]) -> pl.Series:
     kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int, float} and kinds:
+    # A whole number that a float would round stands as the text it is: ids of many digits stay apart.
+    exact = all(abs(value) < _EXACT for value in values if type(value) is int)
+    if kinds <= {int, float} and kinds and exact:
         return pl.Series([None if value is None else float(value) for value in values], dtype=pl.Float64)
     return pl.Series([None if value is None else _cell(value) for value in values], dtype=pl.String)
 

@@ -40,13 +40,18 @@ def agreement(
         list[str] | None, typer.Option(help="Column to compare groups by; may be repeated.")
     ] = None,
     bootstrap: Annotated[int, typer.Option(min=0, max=1_000_000, help="Resamples of items; 0: none.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
     annotator_bootstrap: Annotated[
         int, typer.Option(min=0, max=100_000, help="Resamples of annotators, beside those of items.")
     ] = 0,
     top: Annotated[int, typer.Option(min=0, help="Name this many of the most disputed items.")] = 0,
     confidence: Annotated[float, typer.Option(help="Confidence of the intervals.")] = 0.95,
-    missing: Annotated[list[str] | None, typer.Option(help="Text that means no judgement.")] = None,
+    missing: Annotated[
+        list[str] | None, typer.Option(help="Text that means no judgement, beside NA, NaN, null and nothing.")
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option(help="Text that is a category, although it reads like one of these.")
+    ] = None,
     order: Annotated[str | None, typer.Option(help="Categories from lowest to highest, with commas.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
@@ -68,6 +73,7 @@ def agreement(
         level=_level(level),
         by=_names(by),
         missing=missing or [],
+        categories=category or [],
         order=_names([order] if order else None),
     )
     _check_confidence(confidence)
@@ -202,6 +208,11 @@ def _show(file: Path, report: AgreementReport) -> None:
         console.print(disputed)
     for column, groups in report.by.items():
         console.print(_by_table(column, groups))
+    if report.comparisons > 1:
+        console.print(
+            f"intervals of inside - across hold for all {report.comparisons} groups at once (Bonferroni); "
+            "those of a single group are in --json"
+        )
 
 
 def _by_table(column: str, groups: Mapping[str, GroupReport]) -> Table:
@@ -218,7 +229,7 @@ def _by_table(column: str, groups: Mapping[str, GroupReport]) -> Table:
             _figure(group.alpha.value, group.interval.low, group.interval.high),
         ]
         if group.border is not None:
-            span = group.border.difference_interval
+            span = group.border.simultaneous
             row += [
                 _figure(group.border.across.value),
                 _figure(group.border.difference, span.low, span.high),

@@ -163,6 +163,80 @@ def test_missing_and_repeated_judgements_are_counted(tmp_path: Path) -> None:
     assert (report["missing"], report["repeated"], report["judgements"]) == (2, 1, 3)
 
 
+@pytest.mark.parametrize("written", ["NA", "n/a", "null", "NULL", "NaN", "<NA>"])
+def test_what_programs_write_for_no_value_is_no_category(tmp_path: Path, written: str) -> None:
+    """One such word once made every number a word, too: 1 and 1.0 were two categories."""
+    rows = [f"t{i},w{w},{1 + i % 3}{'.0' if w else ''}\n" for i in range(9) for w in range(2)]
+    plain, gaps = tmp_path / "plain.csv", tmp_path / "gaps.csv"
+    head = "task,who,score\n"
+    plain.write_text(head + "".join(rows) + "t8,w2,\n")
+    gaps.write_text(head + "".join(rows) + f"t8,w2,{written}\n")
+    for level in ("nominal", "interval"):
+        one, other = (found(file, *COLUMNS, "--level", level) for file in (plain, gaps))
+        assert one | {"file": ""} == other | {"file": ""}
+        assert (one["alpha"], one["missing"]) == (1.0, 1)
+    kept = found(gaps, *COLUMNS, "--category", written)
+    assert (kept["missing"], kept["judgements"]) == (0, 19)
+    assert kept["alpha"] < 1
+
+
+def test_numbers_beside_words_are_still_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "mixed.csv"
+    file.write_text("task,who,score\na,x,1\na,y,1.0\nb,x,neither\nb,y,neither\nc,x,0.5\nc,y,.50\n")
+    assert found(file, *COLUMNS)["alpha"] == 1.0
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_ids_and_labels_of_many_digits_stay_apart(tmp_path: Path, kind: str) -> None:
+    """As floats, numbers from 2^53 on fall together: ids of posts are such numbers."""
+    rows = [
+        {"task": 10**18 + i, "who": w, "score": 2 * 10**18 + (i + (w == 2)) % 3}
+        for i in range(9)
+        for w in range(3)
+    ]
+    file = tmp_path / f"posts.{kind}"
+    if kind == "csv":
+        pl.DataFrame(rows).write_csv(file)
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = found(file, *COLUMNS)
+    assert (report["items"], report["annotators"], report["judgements"]) == (9, 3, 27)
+    assert report["percent_agreement"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("times", [1e-12, 1e100])
+def test_the_unit_of_a_scale_changes_nothing(tmp_path: Path, times: float) -> None:
+    reports = []
+    for factor in (1.0, times):
+        file = tmp_path / "scaled.csv"
+        pl.DataFrame([row | {"score": float(str(row["score"])) * factor} for row in ROWS]).write_csv(file)
+        reports.append(found(file, *COLUMNS, "--level", "interval", "--by", "sex"))
+    one, other = reports
+    assert [other[key] for key in ("alpha", "low", "high")] == pytest.approx(
+        [one[key] for key in ("alpha", "low", "high")]
+    )
+    one, other = (report["by"]["sex"]["f"] for report in reports)
+    assert other["across"] == pytest.approx(one["across"])
+    assert other["difference_simultaneous"] == pytest.approx(one["difference_simultaneous"])
+
+
+def test_a_long_cell_is_a_cell(tmp_path: Path) -> None:
+    file = tmp_path / "long.csv"
+    file.write_text(f"task,who,score,note\na,x,1,{'y' * 300_000}\na,y,1,\nb,x,2,\nb,y,2,\n")
+    assert found(file, *COLUMNS)["alpha"] == 1.0
+
+
+def test_empty_lines_are_no_rows_and_nested_cells_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "old.csv"
+    file.write_bytes(b"task,who,score\ra,x,1\ra,y,1\rb,x,2\rb,y,2\r\r")
+    assert (found(file, *COLUMNS)["alpha"], found(file, *COLUMNS)["missing"]) == (1.0, 0)
+    parquet = tmp_path / "nested.parquet"
+    pl.DataFrame(
+        {"task": ["a", "a", "b", "b"], "who": ["x", "y"] * 2, "score": [[1, 2], [1, 2], [3], [3]]}
+    ).write_parquet(parquet)
+    assert found(parquet, *COLUMNS)["alpha"] == 1.0
+
+
 def test_words_can_be_ordered(tmp_path: Path) -> None:
     file = tmp_path / "words.csv"
     file.write_text("task,who,score\na,x,low\na,y,high\nb,x,mid\nb,y,mid\n")
@@ -176,6 +250,7 @@ def test_for_people(tmp_path: Path) -> None:
     assert "Krippendorff's alpha, nominal" in shown
     assert "inside - across" in shown
     assert "160 judgements by 4 annotators on 40 items" in shown
+    assert "hold for all 2 groups at once" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(
@@ -190,6 +265,10 @@ def test_for_people(tmp_path: Path) -> None:
         ("a.csv", "task,who,score\na,x,-1\na,y,2\n", (*COLUMNS, "--level", "ratio"), "a.csv.*true zero"),
         ("a.csv", "task,who,score\na,x,1\n", (*COLUMNS, "--level", "cardinal"), "no such level"),
         ("a.csv", "task,who,score\na,x,1\n", (*COLUMNS, "--confidence", "95"), "confidence"),
+        ("a.csv", "task,who,score\na,x,1\na,y\n", COLUMNS, r"a.csv:3: 2 fields"),
+        ("a.csv", "task,who,score\n\n", COLUMNS, "no row"),
+        ("a.csv", "task,who,score\na,x,1e200\na,y,2\n", (*COLUMNS, "--level", "interval"), "too large"),
+        ("a.csv", "task,who,score\na,x,l\n", (*COLUMNS, "--level", "ordinal", "--order", "l,h,l"), "twice"),
         ("a.csv", "task,task,score\na,x,1\n", COLUMNS, "used twice"),
         ("a.jsonl", '{"task": 1}\n{"task": \n', COLUMNS, "a.jsonl:2: is not JSON"),
         ("a.jsonl", "[1]\n", COLUMNS, "a.jsonl:1: is not an object"),
