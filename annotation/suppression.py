@@ -1,10 +1,10 @@
 """Small cells are not published: k holds for everything a release says about who a person is.
 
 Columns of a profile that together could point at somebody (quasi-identifiers) are published only where at
-least k annotators share the whole combination. Where fewer do, values are replaced by ``suppressed``, the
-least important column first, until the combination is shared or nothing is left.
+least k annotators share the whole combination. Where fewer do, values are replaced by ``suppressed``.
 
-Source: Samarati and Sweeney (1998), k-anonymity by generalisation and local suppression.
+Source: Samarati and Sweeney (1998), k-anonymity by generalisation and local suppression; LeFevre, DeWitt and
+Ramakrishnan (2006), doi:10.1109/ICDE.2006.101, for splitting cells column by column.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ SUPPRESSED: Final = "suppressed"
 def suppress_profiles(people: pl.DataFrame, columns: Sequence[str], *, k: int) -> pl.DataFrame:
     """``people`` with small cells of the joint ``columns`` suppressed.
 
+    Cells are split by one column after the other, the most important first. A value that fewer than k people of a
+    cell share becomes ``suppressed``; where those people together are fewer than k, so does the smallest value that
+    was left in the cell. A column that would split too finely is thus left out of a cell without taking the
+    less important ones with it.
+
     INVARIANT: every combination of ``columns`` in the result, and so every combination of some of them, is
-    shared by at least k people; only the combination with nothing but ``suppressed`` may be smaller, and
-    then only where it holds everybody. That last combination is filled up from the smallest published one,
-    so that a total minus what is published never gives a cell below k away.
+    shared by at least k people, also the one with nothing but ``suppressed``: a total minus what is published
+    never gives a cell below k away. Of fewer than k people nothing is said at all.
 
     Args:
         people: One row per person; the columns are text without nulls.
@@ -34,21 +38,31 @@ def suppress_profiles(people: pl.DataFrame, columns: Sequence[str], *, k: int) -
     """
     if not columns or people.is_empty() or k <= 1:
         return people
-    order = people.with_row_index("_row")
-    blank = {name: pl.lit(SUPPRESSED) for name in columns}
-    for name in reversed(columns):
-        small = pl.len().over(columns) < k
-        order = order.with_columns(pl.when(small).then(blank[name]).otherwise(pl.col(name)).alias(name))
-    # A cell of k or more never loses a row above, so what is still small has nothing left but blanks.
-    nothing = pl.all_horizontal(pl.col(name) == SUPPRESSED for name in columns)
-    while 0 < (hidden := order.filter(nothing).height) < k and hidden < order.height:
-        cells = order.filter(~nothing).group_by(columns).len().sort("len", *columns)
-        smallest = cells.head(1).drop("len")
-        is_smallest = pl.all_horizontal(pl.col(name) == smallest[name][0] for name in columns)
-        order = order.with_columns(
-            pl.when(is_smallest).then(blank[name]).otherwise(pl.col(name)).alias(name) for name in columns
-        )
-    return order.sort("_row").drop("_row")
+    found = people
+    cell = pl.Series("cell", [0], dtype=pl.UInt32).new_from_index(0, people.height)
+    for name in columns:
+        split = pl.DataFrame({"cell": cell, "value": people[name]})
+        shown = split.join(_next_cells(split, k=k), on=["cell", "value"], how="left", maintain_order="left")
+        found = found.with_columns(shown["shown"].alias(name))
+        cell = shown["next"].alias("cell")
+    return found
+
+
+def _next_cells(split: pl.DataFrame, *, k: int) -> pl.DataFrame:
+    """``cell, value``, what is ``shown`` of the value, and the ``next`` cell, of ``cell, value`` of every person."""
+    sizes = split.group_by("cell", "value").len().sort("cell", "len", "value").with_row_index("next")
+    small = pl.col("len") < k
+    rest = pl.when(small).then(pl.col("len")).otherwise(0).sum().over("cell")
+    smallest_left = ~small & ((~small).cum_sum().over("cell") == 1)
+    kept = ~small & ~((rest > 0) & (rest < k) & smallest_left)
+    return sizes.with_columns(kept=kept).select(
+        "cell",
+        "value",
+        shown=pl.when("kept").then("value").otherwise(pl.lit(SUPPRESSED)),
+        next=pl.when("kept")
+        .then("next")
+        .otherwise(pl.col("next").filter(~pl.col("kept")).min().over("cell")),
+    )
 
 
 def suppress_counts(counts: Mapping[str, int], *, k: int) -> dict[str, int | None]:

@@ -253,6 +253,23 @@ def test_the_least_important_column_goes_first() -> None:
     ]
 
 
+def test_a_column_that_splits_too_finely_does_not_take_the_others_with_it() -> None:
+    """Six ages of two people each, under k = 3, once hid gender from everybody."""
+    table = pl.DataFrame(
+        {
+            "site": ["main"] * 12,
+            "age": [f"age-{n // 2}" for n in range(12)],
+            "gender": ["female"] * 5 + ["male"] * 5 + ["other", "untold"],
+            "employment": ["not_asked"] * 12,
+        }
+    )
+    published = suppress_profiles(table, ["site", "age", "gender", "employment"], k=3)
+    assert published["age"].unique().to_list() == [SUPPRESSED]
+    # Two people would be left over: the smaller cell beside them, the first by name, goes with them.
+    assert published["gender"].to_list() == [SUPPRESSED] * 5 + ["male"] * 5 + [SUPPRESSED] * 2
+    assert published["employment"].unique().to_list() == ["not_asked"]
+
+
 @given(counts=st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 20)), k=st.integers(1, 8))
 def test_totals_do_not_give_counts_away(counts: dict[str, int], k: int) -> None:
     shown = suppress_counts(counts, k=k)
