@@ -20,9 +20,10 @@ from annotation.item_facts import threshold_name
 from annotation.patterns import PatternHistogram, histogram, merge
 from annotation.records import AnswerStatus, Outcome
 
-__all__ = ["BatchFacts", "Tally", "figure", "merge_tallies", "tally"]
+__all__ = ["BatchFacts", "Tally", "figure", "merge_tallies", "tally", "told"]
 
 _Key = TypeVar("_Key")
+_TOLD: Final = ("item", "annotator", "kind", "outcome", "preferred_rank", "policy_digest")
 _DOCUMENTED: Final = (str(AnswerStatus.ANSWERED), str(AnswerStatus.PREFER_NOT_TO_SAY))
 
 
@@ -54,6 +55,16 @@ class Tally:
         return sum(self.overlaps.values())
 
 
+def told(accepted: pl.DataFrame, columns: Collection[str]) -> pl.DataFrame:
+    """What :func:`tally` reads of accepted judgements, and nothing more.
+
+    Args:
+        accepted: They, with ``preferred_rank`` among the item's candidates beside the record.
+        columns: Names of the columns that figures are computed from.
+    """
+    return accepted.select(*_TOLD, *_twins(columns))
+
+
 def tally(
     accepted: pl.DataFrame,
     *,
@@ -64,13 +75,13 @@ def tally(
     """The tally of accepted judgements.
 
     Args:
-        accepted: They, with ``preferred_rank`` among the item's candidates beside the record.
+        accepted: What is :func:`told` by all of these items.
         columns: Names of the columns that figures are computed from.
         outdated: Digests of the policies whose rulings have changed since.
         distributions: Of the same judgements.
     """
     overlaps = accepted.group_by("item").len().get_column("len").value_counts()
-    twins = [column for column in sorted(columns) if column.startswith("prompt_twin_")]
+    twins = _twins(columns)
     items = accepted.group_by("item").agg(pl.col(column).first().is_not_null() for column in twins)
     old = accepted.filter(pl.col("policy_digest").is_in(list(outdated)))
     return Tally(
@@ -82,6 +93,10 @@ def tally(
         outdated=dict(old.group_by("policy_digest").len().iter_rows()),
         distributions=distributions,
     )
+
+
+def _twins(columns: Collection[str]) -> list[str]:
+    return [column for column in sorted(columns) if column.startswith("prompt_twin_")]
 
 
 def merge_tallies(parts: Sequence[Tally]) -> Tally:

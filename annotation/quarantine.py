@@ -3,15 +3,15 @@
 The verdict of a row is a bitmask with one bit per failed check. Quarantined rows keep all they said, every
 rule they failed, and the value that failed it. INVARIANT: accepted + quarantined = read.
 
-A batch too large for memory is judged in parts that share no item (:func:`judge_part`, :func:`conclude`). What
-a row can only fail together with rows of other parts (a repeated id, a person's streak) is then found
-beforehand and handed in.
+A batch too large for memory is judged in parts that share no item (:func:`judge_rows`, :func:`counted`,
+:func:`conclude`), and a part whose items have too many rows some rows at a time. What a row can only fail together
+with rows that are not beside it (a repeated id, a person's streak) is then found beforehand and handed in.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,9 +19,9 @@ import polars as pl
 import pyarrow as pa
 
 from annotation.checks import Check, On
-from annotation.distributions import Distributions, distributions
+from annotation.distributions import Distributions, distributions, merge_distributions
 from annotation.facts import facts
-from annotation.figures import BatchFacts, Tally, figure, merge_tallies, tally
+from annotation.figures import BatchFacts, Tally, figure, merge_tallies, tally, told
 from annotation.item_facts import threshold_name
 from annotation.marking import (
     FAILED,
@@ -43,11 +43,13 @@ from governance.errors import RecordError
 __all__ = [
     "NTH",
     "QUARANTINE",
-    "JudgedPart",
+    "JudgedRows",
     "PartCounts",
+    "RowCounts",
     "columns_of",
     "conclude",
-    "judge_part",
+    "counted",
+    "judge_rows",
     "merge_counts",
     "repeats",
     "require_gold",
@@ -76,8 +78,28 @@ class PartCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedPart:
-    """The rows of some items, judged.
+class RowCounts:
+    """What was counted in rows, whether or not their items have further ones.
+
+    Attributes:
+        counts: Check key → rows that failed it.
+        failed_rules: Rule → rows that failed at least one of its checks.
+        people: ``annotator, read, quarantined``: rows of each person.
+        told: What of the accepted judgements can only be counted beside all others of their items, see
+            :func:`annotation.figures.told`.
+        distributions: Of the accepted judgements, see :mod:`annotation.distributions`.
+    """
+
+    counts: Mapping[str, int]
+    failed_rules: Mapping[str, int]
+    people: pl.DataFrame
+    told: pl.DataFrame
+    distributions: Distributions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedRows:
+    """Rows, judged.
 
     Attributes:
         accepted: ``JUDGEMENTS`` table, in staged order.
@@ -89,7 +111,7 @@ class JudgedPart:
     accepted: pa.Table
     quarantine: pa.Table
     screened: pl.DataFrame
-    found: PartCounts
+    found: RowCounts
 
 
 def validate_batch(
@@ -126,38 +148,37 @@ def validate_batch(
     """
     around = Surroundings.of(items, presentations, profiles, consents, gold)
     require_gold(checks, around)
-    part = judge_part(_staged(rows), around, checks, probes=probes, outdated=outdated or {})
+    outdated = outdated or {}
+    judged = judge_rows(_staged(rows), around, checks, probes=probes)
+    whole = counted([judged.found], checks, outdated=outdated)
     return Validated(
-        accepted=part.accepted,
-        quarantine=part.quarantine,
-        summary=conclude([part.found], checks, around.profiles, outdated=outdated or {}, before=before),
-        screened=part.screened,
+        accepted=judged.accepted,
+        quarantine=judged.quarantine,
+        summary=conclude([whole], checks, around.profiles, outdated=outdated, before=before),
+        screened=judged.screened,
         around=around,
     )
 
 
-def judge_part(
+def judge_rows(
     staged: pl.DataFrame,
     around: Surroundings,
     checks: Sequence[Check],
     *,
     probes: Sequence[str] = (),
-    outdated: Mapping[str, str],
     known: pl.DataFrame | None = None,
     across: pl.DataFrame | None = None,
-) -> JudgedPart:
-    """Judge the rows of some items.
+) -> JudgedRows:
+    """Judge rows that hold whatever each of their annotators said of each of their items.
 
     Args:
-        staged: Every row of these items, in staged order.
+        staged: The rows, in staged order.
         around: The tables the rows refer to, or what of them these rows refer to.
         checks: The registry.
         probes: Prompts of the audit's probes.
-        outdated: Effective policies whose rulings have changed since.
-        known: Facts of items that were found with a view to the items of other parts.
-        across: ``nth`` and what was found with a view to the rows of other parts: person facts, and
-            :func:`repeats` for each check of uniqueness. ``staged`` then has a column ``nth``. None where
-            ``staged`` is the whole.
+        known: Facts of items that were found with a view to the items of other rows.
+        across: ``nth`` and what was found with a view to other rows: person facts, and :func:`repeats` for each
+            check of uniqueness. ``staged`` then has a column ``nth``. None where ``staged`` is the whole.
     """
     by_row = [check for check in checks if check.on is not On.FIGURES]
     columns = columns_of(checks)
@@ -169,43 +190,64 @@ def judge_part(
     judged = marked(judged, by_row)
     failed = judged.filter(pl.col(FAILED))
     passed = judged.filter(~pl.col(FAILED))
-    part = JudgedPart(
+    rows = JudgedRows(
         accepted=exact(passed, JUDGEMENTS),
         quarantine=quarantined_rows(failed, by_row),
         screened=screened,
-        found=PartCounts(
+        found=RowCounts(
             counts=counts(judged, by_row),
             failed_rules=failed_rules(failed, by_row),
             people=judged.group_by("annotator").agg(read=pl.len(), quarantined=pl.col(FAILED).sum()),
-            tally=tally(
-                passed,
-                columns=columns,
-                outdated=outdated,
-                distributions=distributions(passed, around.items),
-            ),
+            told=told(passed, columns),
+            distributions=distributions(passed, around.items),
         ),
     )
     # INVARIANT: no row is lost and none is doubled, whatever the joins above did.
-    if part.accepted.num_rows + part.quarantine.num_rows != staged.height:
+    if rows.accepted.num_rows + rows.quarantine.num_rows != staged.height:
         raise AssertionError("accepted + quarantined is not what was read")
-    return part
+    return rows
+
+
+def counted(rows: Sequence[RowCounts], checks: Sequence[Check], *, outdated: Collection[str]) -> PartCounts:
+    """What was counted in all rows of some items.
+
+    Args:
+        rows: Together they are every row of their items.
+        checks: The registry they were judged by.
+        outdated: Digests of the policies whose rulings have changed since.
+    """
+    return PartCounts(
+        counts=_added(some.counts for some in rows),
+        failed_rules=_added(some.failed_rules for some in rows),
+        people=_people([some.people for some in rows]),
+        tally=tally(
+            pl.concat([some.told for some in rows]),
+            columns=columns_of(checks),
+            outdated=outdated,
+            distributions=merge_distributions([some.distributions for some in rows]),
+        ),
+    )
 
 
 def merge_counts(parts: Sequence[PartCounts]) -> PartCounts:
     """What was counted in all parts together; it grows with people, not with parts."""
-    counts: Counter[str] = Counter()
-    failed_rules: Counter[str] = Counter()
-    for part in parts:
-        counts.update(part.counts)
-        failed_rules.update(part.failed_rules)
     return PartCounts(
-        counts=dict(counts),
-        failed_rules=dict(sorted(failed_rules.items())),
-        people=pl.concat([part.people for part in parts])
-        .group_by("annotator")
-        .agg(pl.col("read").sum(), pl.col("quarantined").sum()),
+        counts=_added(part.counts for part in parts),
+        failed_rules=dict(sorted(_added(part.failed_rules for part in parts).items())),
+        people=_people([part.people for part in parts]),
         tally=merge_tallies([part.tally for part in parts]),
     )
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
+
+
+def _people(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(parts).group_by("annotator").agg(pl.col("read").sum(), pl.col("quarantined").sum())
 
 
 def conclude(

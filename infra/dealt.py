@@ -7,6 +7,7 @@ scratch: they are read by the process that wrote them, and how many rows each mu
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,7 @@ _PART: Final = "_part"
 _SEED: Final = 20_231
 
 
-def by_hash(*columns: str, parts: int) -> pl.Expr:
+def by_hash(*columns: str | pl.Expr, parts: int) -> pl.Expr:
     """The part of a row by the values of ``columns``; the same values, nulls too, always fall into one part."""
     return (pl.struct(*columns).hash(seed=_SEED) % parts).cast(pl.UInt32)
 
@@ -54,34 +55,60 @@ class Dealt:
                 stream.write_table(table)
             self._rows[int(number)] += rows.height
 
+    def rows(self, number: int) -> int:
+        """How many rows a part has."""
+        return self._rows[number]
+
     def read(self, number: int) -> pl.DataFrame:
         """The rows of a part, in the order they were dealt.
 
         Raises:
             OutsideError: The file is gone, or does not hold the rows that were written to it.
         """
-        if not self._rows[number]:
-            return self._schema.to_frame()
-        path = self._path(number)
-        tables = []
-        try:
-            with path.open("rb") as file:
-                while file.peek(1):
-                    tables.append(pa.ipc.open_stream(file).read_all())
-        except (OSError, pa.ArrowException, EOFError) as error:
-            raise OutsideError(f"{path}: cannot be read any more, run again: {in_words(error)}") from error
-        frame = as_frame(pa.concat_tables(tables)) if tables else self._schema.to_frame()
-        if frame.height != self._rows[number]:
-            raise OutsideError(
-                f"{path}: holds {frame.height} rows where {self._rows[number]} were written, run again"
-            )
-        return frame
+        return pl.concat([self._schema.to_frame(), *self._dealt(number)])
 
     def take(self, number: int) -> pl.DataFrame:
         """:meth:`read`, and remove the part: it is needed no more."""
         frame = self.read(number)
         self._path(number).unlink(missing_ok=True)
         return frame
+
+    def take_in(self, pieces: int, number: int, piece: pl.Expr) -> Iterator[pl.DataFrame]:
+        """:meth:`take`, but no more than a piece of the part is held.
+
+        Args:
+            pieces: How many there are.
+            number: The part.
+            piece: The number of a row's piece.
+        """
+        if pieces == 1:
+            yield self.take(number)
+            return
+        again = Dealt(self._folder, f"{self._name}-{number:05}", self._schema)
+        for frame in self._dealt(number):
+            again.deal(frame, piece)
+        self._path(number).unlink(missing_ok=True)
+        for at in range(pieces):
+            yield again.take(at)
+
+    def _dealt(self, number: int) -> Iterator[pl.DataFrame]:
+        """The rows of a part, as many at a time as were dealt."""
+        if not self._rows[number]:
+            return
+        path = self._path(number)
+        rows = 0
+        try:
+            with path.open("rb") as file:
+                while file.peek(1):
+                    table = pa.ipc.open_stream(file).read_all()
+                    rows += table.num_rows
+                    yield as_frame(table)
+        except (OSError, pa.ArrowException, EOFError) as error:
+            raise OutsideError(f"{path}: cannot be read any more, run again: {in_words(error)}") from error
+        if rows != self._rows[number]:
+            raise OutsideError(
+                f"{path}: holds {rows} rows where {self._rows[number]} were written, run again"
+            )
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{self._name}-{number:05}.arrows"

@@ -22,8 +22,8 @@ from governance.errors import OutsideError, in_words
 
 __all__ = ["SortedParts", "write_groups"]
 
-_ROWS_AT_ONCE: Final = 1 << 17
-_LEAST: Final = 512
+_ROWS_AT_ONCE: Final = 1 << 15
+_LEAST: Final = 64
 
 
 class SortedParts:

@@ -4,9 +4,12 @@ Rows are dealt by their item, so that whatever is counted within an item (first 
 is counted within a part, and adds up. What a row can only fail together with rows of other items is found by
 dealing the few columns that matter once more, by another key: ids and references that must be unique by
 themselves, streaks and known answers by person, presentations by their id. Items that nearly repeat one another
-are searched among all (:mod:`infra.copies_on_disk`). Consents, codebook answers and gold items stay in memory:
-they grow with people, not with judgements; so do the digests of the policies that judgements name. The largest
-part grows with the most judged item.
+are searched among all (:mod:`infra.copies_on_disk`). Where one item has so many rows (one that everybody sees, or a name that no item has)
+that its part is large, the part is judged in pieces by annotator, and only what agreement and overlap are counted
+from is held of all its rows.
+
+Consents, codebook answers and gold items stay in memory: they grow with people, not with judgements; so do the
+digests of the policies that judgements name.
 
 Nothing outside of the scratch folder is written: killed at any point, it is simply run again.
 """
@@ -14,6 +17,7 @@ Nothing outside of the scratch folder is written: killed at any point, it is sim
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -35,7 +39,8 @@ from annotation.quarantine import (
     PartCounts,
     columns_of,
     conclude,
-    judge_part,
+    counted,
+    judge_rows,
     merge_counts,
     require_gold,
 )
@@ -51,7 +56,7 @@ from infra.sorted_parts import SortedParts, write_groups
 
 __all__ = ["ROWS_OF_A_PART", "ValidatedFiles", "parts_for", "validate_parts"]
 
-ROWS_OF_A_PART: Final = 200_000
+ROWS_OF_A_PART: Final = 100_000
 _PART: Final = "part"
 _ROWS_AT_ONCE: Final = 1 << 16
 _PERSON: Final = (
@@ -277,7 +282,6 @@ class _Work:
 
     def judge(self, number: int, probes: Sequence[str], outdated: Mapping[str, str]) -> PartCounts:
         """Judge one part, and leave its rows on the disk."""
-        staged = ordered(self.rows.take(number))
         items = self._frame("items", number)
         around = replace(
             self.around,
@@ -288,29 +292,37 @@ class _Work:
         for column in self.by_copy:
             found = self.copies[column].take(number)
             known = found if known is None else known.join(found, on="item", how="full", coalesce=True)
-        part = judge_part(
-            staged, around, self.checks, probes=probes, outdated=outdated, known=known,
-            across=self._across(number, staged),
-        )  # fmt: skip
-        self._write(as_table(part.screened), "screened", number)
-        self.accepted.add(part.accepted)
-        named = part.quarantine.column("judgement").is_valid()
-        self.quarantined.add(part.quarantine.filter(named))
-        self.nameless.add(part.quarantine.filter(pc.invert(named)))
-        judged = items.join(
-            pl.DataFrame({"item": part.accepted.column("item")}).unique(), on="item", how="semi"
-        )
-        self.judged.add(as_table(judged))
-        return part.found
+        across = self._across(number)
+        rows = []
+        with closing(_Screened(self.written("screened")[number])) as screened:
+            for staged in self._pieces(number):
+                judged = judge_rows(
+                    staged, around, self.checks, probes=probes, known=known, across=_beside(staged, across)
+                )
+                screened.add(judged.screened)
+                self.accepted.add(judged.accepted)
+                named = judged.quarantine.column("judgement").is_valid()
+                self.quarantined.add(judged.quarantine.filter(named))
+                self.nameless.add(judged.quarantine.filter(pc.invert(named)))
+                rows.append(judged.found)
+        accepted = pl.concat([some.told.select("item") for some in rows]).unique()
+        self.judged.add(as_table(items.join(accepted, on="item", how="semi", maintain_order="left")))
+        return counted(rows, self.checks, outdated=outdated)
 
-    def _across(self, number: int, staged: pl.DataFrame) -> pl.DataFrame:
-        across = staged.select(NTH)
-        for check, repeated in zip(self.unique, self.repeated, strict=True):
-            twice = repeated.take(number).select(NTH, pl.lit(value=True).alias(repeats(check)))
-            across = across.join(twice, on=NTH, how="left")
-        if self.by_person:
-            across = across.join(self.persons.take(number).drop(_PART), on=NTH, how="left")
-        return across
+    def _pieces(self, number: int) -> Iterator[pl.DataFrame]:
+        """The staged rows of a part, all that one annotator said of an item together."""
+        pieces = max(1, round(self.rows.rows(number) / ROWS_OF_A_PART))
+        # A row of no annotator belongs to no other row.
+        whose = pl.coalesce("annotator", "judgement", "source_ref", pl.lit("-"))
+        yield from map(ordered, self.rows.take_in(pieces, number, by_hash(whose, parts=pieces)))
+
+    def _across(self, number: int) -> list[pl.DataFrame]:
+        """What was found across parts of the rows of this one, by their number."""
+        across = [
+            repeated.take(number).select(NTH, pl.lit(value=True).alias(repeats(check)))
+            for check, repeated in zip(self.unique, self.repeated, strict=True)
+        ]
+        return [*across, self.persons.take(number).drop(_PART)] if self.by_person else across
 
     def sorted_files(self, summary: Summary, counted: PartCounts) -> dict[str, Path | bytes]:
         """The files of the batch, each in the order of the whole."""
@@ -344,6 +356,34 @@ class _Work:
             return as_frame(pq.read_table(path))
         except (OSError, pa.ArrowException) as error:
             raise OutsideError(f"{path}: cannot be read any more, run again: {error}") from error
+
+
+class _Screened:
+    """The screened rows of a part, some at a time, as one Parquet file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, frame: pl.DataFrame) -> None:
+        # Few at a time: as Arrow they are a copy.
+        for some in frame.iter_slices(_ROWS_AT_ONCE) if frame.height else [frame]:
+            table = as_table(some)
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self._path, table.schema, **_LIGHT)
+            self._writer.write_table(table)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _beside(staged: pl.DataFrame, across: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """``across`` for these rows, as :func:`annotation.quarantine.judge_rows` takes it."""
+    beside = staged.select(NTH)
+    for found in across:
+        beside = beside.join(found, on=NTH, how="left")
+    return beside
 
 
 def _schema(schema: pa.Schema) -> dict[str, pl.DataType]:
