@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from annotation.item_facts import item_facts
 from annotation.policy_checks import checks_for
-from annotation.quarantine import validate_batch
+from annotation.quarantine import JudgedRows, judge_rows, validate_batch
 from annotation.records import ITEMS, make_item, table
 from annotation.staging import stage_rows
 from governance.errors import OutsideError, RecordError
+from infra import validation_parts
 from infra.copies_on_disk import CopySearch
 from infra.dealt import Dealt
 from infra.duck import duck
@@ -91,6 +92,29 @@ def test_great_expectations_counts_over_all_parts_what_the_parts_count(tmp_path:
     found.scratch.joinpath("expectations.duckdb").unlink()
     with pytest.raises(OutsideError, match="disagrees with itself"):
         run_on_files(found)
+
+
+def test_a_part_with_many_rows_is_judged_in_pieces_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[pl.DataFrame] = []
+
+    def seen(staged: pl.DataFrame, *args: Any, **kwargs: Any) -> JudgedRows:
+        pieces.append(staged)
+        return judge_rows(staged, *args, **kwargs)
+
+    monkeypatch.setattr(validation_parts, "ROWS_OF_A_PART", 400)
+    monkeypatch.setattr(validation_parts, "judge_rows", seen)
+    batch = whole_catalogue()
+    # One name of no item: all its rows lie in one part.
+    for row in batch.rows[::3]:
+        row["item"] = "i-unknown"
+    found = by_parts(batch, tmp_path, parts=3, at_once=200)
+    assert_same(batch, found)
+    unknown = sum((piece["item"] == "i-unknown").sum() for piece in pieces)
+    assert unknown > 300
+    assert max(piece.height for piece in pieces) < 600
+    assert pl.read_parquet(found.screened).height == len(batch.rows)
 
 
 PLANTED = given(
