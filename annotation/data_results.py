@@ -8,6 +8,7 @@ from typing import Any
 from annotation.checks import Check, On, check_json
 from annotation.policy_checks import RELEASE_ONLY
 from governance.audit.data import DataResult
+from governance.wording import many
 
 __all__ = ["data_results"]
 
@@ -62,7 +63,9 @@ def _result(
             sentences.append(str(found["sentence"]))
             passed = passed and bool(found["passed"])
         else:
-            sentences.append(f"{check.statement}: {found['failed']} rows failed and are in quarantine")
+            sentences.append(
+                f"{check.statement}: {many(found['failed'], 'row failed and is', 'rows failed and are')} in quarantine"
+            )
     return DataResult(
         rule=rule,
         batch=batch,

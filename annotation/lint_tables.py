@@ -98,5 +98,5 @@ class LintTables:
                 where=f"{table}.parquet",
                 what=column,
                 says=first,
-                but=f"{other}.parquet has no such {key} ({many:,} rows)",
+                but=f"{other}.parquet has no such {key} ({many:,} {'row' if many == 1 else 'rows'})",
             )

@@ -16,6 +16,7 @@ from flows.wiring import Platform, data_checks
 from governance.audit.data import DataResult, data_findings
 from governance.audit.verdicts import Finding
 from governance.policy.model import DataNeed, EffectivePolicy
+from governance.wording import many
 from infra import ledger, withdrawals
 from infra.consents import ended_since
 from infra.policy_history import outdated
@@ -119,9 +120,17 @@ def _consent(
     purpose = str(need.terms["purpose"])
     ended = len(held & ended_since(platform.db, purpose, row.created_at))
     reasons = [
-        *([f"{left} people who are in the release have withdrawn since"] if left else []),
         *(
-            [f"{ended} people whose judgements are in the release no longer consent to {purpose}"]
+            [
+                f"{many(left, 'person who is in the release has', 'people who are in the release have')} withdrawn since"
+            ]
+            if left
+            else []
+        ),
+        *(
+            [
+                f"{many(ended, 'person whose judgements are in the release no longer consents', 'people whose judgements are in the release no longer consent')} to {purpose}"
+            ]
             if ended
             else []
         ),

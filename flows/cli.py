@@ -124,7 +124,7 @@ def _hush() -> None:
 def _left(called: str | None) -> str:
     """What an interrupted command left behind, and how to go on."""
     if called in _OFFERED_AFRESH:
-        return f"interrupted: the stack is stopped; `bounds {called}` begins afresh"
+        return f"interrupted: the stack is stopped, unless --keep was given; `bounds {called}` begins afresh"
     return "interrupted: what was finished is kept, and nothing counts by halves; the same command again goes on from there"
 
 

@@ -21,9 +21,9 @@ from annotation.records import Outcome, Source
 from flows.collect import present
 from flows.wiring import Platform, clock
 from governance.digest import canonical, digest, digest_bytes
-from governance.errors import InputError
 from infra import catalogue, people, queues
 from infra.demo_files import demo_items, demo_people
+from infra.given_files import read_bytes
 from infra.importing import store_import
 from infra.simulated_panel import PanelAnswer, SimulatedPanel
 
@@ -193,11 +193,7 @@ def stage_recorded(platform: Platform, site: str, path: Path, *, most: int | Non
         path: The file.
         most: At most so many items, the first of the file; all by default.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    imported = read_pandalm(data, name=path.name)
+    imported = read_pandalm(read_bytes(path), name=path.name)
     if most is not None:
         kept = {row["item"] for row in imported.items[:most]}
         imported = replace(

@@ -20,6 +20,7 @@ from governance.decision import PREDICATE_TYPE, Approval, Decision, decide, stam
 from governance.digest import is_digest
 from governance.errors import RefusedError
 from governance.provenance import EnvelopeError, Trust, TrustedKey, open_envelope
+from governance.wording import many
 
 __all__ = [
     "AUDITOR",
@@ -132,7 +133,7 @@ def _policies(decision: Decision, policies: Collection[str]) -> Iterable[str]:
         if policy["digest"] not in now:
             yield f"made under {policy['id']} {policy['version']}, which is not in force in that wording"
     if missing := len(now - then):
-        yield f"{missing} policy documents in force were not audited"
+        yield f"{many(missing, 'policy document in force was', 'policy documents in force were')} not audited"
 
 
 def _times(decision: Decision, signers: Sequence[TrustedKey], now: datetime) -> Iterable[str]:

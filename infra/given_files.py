@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from governance.errors import BoundsError, InputError, OutsideError, in_words
 
-__all__ = ["cannot_be_written", "read_bytes", "read_text", "write_whole"]
+__all__ = ["cannot_be_written", "is_special", "read_bytes", "read_text", "write_whole"]
 
 LARGEST_FILE: Final = 512 * 2**20
 _GIVEN_WRONG: Final = frozenset(
@@ -70,20 +72,33 @@ def read_text(path: Path | str, *, encoding: str = "utf-8", expected: str | None
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all; what a link names, and a device or pipe (``/dev/stdout``) as it is.
 
     Raises:
         InputError: The place cannot be written to; another would do.
         OutsideError: The disk did not take it.
     """
-    part = path.with_name(path.name + ".part") if path.name else path
+    place = Path(os.path.realpath(path))
+    part = place.with_name(f"{place.name}.part")
     try:
+        if is_special(place):
+            place.write_bytes(data)
+            return
         part.write_bytes(data)
-        part.replace(path)
+        part.replace(place)
     except (OSError, ValueError) as error:
         with suppress(OSError, ValueError):
             part.unlink()
         raise cannot_be_written(path, error) from error
+
+
+def is_special(path: Path) -> bool:
+    """Whether something is there that is no file and no folder, and that nothing may replace: a device, a pipe."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def cannot_be_written(path: Path, error: OSError | ValueError) -> BoundsError:

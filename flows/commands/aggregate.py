@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.commands.agreement import _level, _names, _table
+from governance.wording import many
 
 if TYPE_CHECKING:
     import polars as pl
@@ -151,16 +152,16 @@ def _show(file: Path, found: Aggregates) -> None:
     figures = found.figures
     items = figures["items"]
     console.print(
-        f"[bold]{file.name}[/bold]: {items['items']:,} items, {items['unanimous']:,} unanimous; mean entropy of the "
+        f"[bold]{file.name}[/bold]: {many(items['items'], 'item')}, {items['unanimous']:,} unanimous; mean entropy of the "
         f"shares {items['mean_entropy']:.3f} (0 unanimous, 1 evenly split)"
     )
     model = figures["dawid_skene"]
     table = Table("category", "items most probably so", "prior (Dawid-Skene)")
-    for name, many in items["most_probable"].items():
-        table.add_row(name, f"{many:,}", f"{model['priors'][name]:.3f}")
+    for name, count in items["most_probable"].items():
+        table.add_row(name, f"{count:,}", f"{model['priors'][name]:.3f}")
     console.print(table)
     console.print(
-        f"Dawid-Skene differs from the most frequent judgement on {items['differs_from_most_votes']:,} items; it calls "
+        f"Dawid-Skene differs from the most frequent judgement on {many(items['differs_from_most_votes'], 'item')}; it calls "
         "whoever differs wrong, so read it beside the agreement by group."
     )
     crowd = figures["bradley_terry"]

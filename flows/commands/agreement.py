@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from governance.wording import many
+
 if TYPE_CHECKING:
     import polars as pl
     from rich.table import Table
@@ -175,13 +177,13 @@ def _show(file: Path, report: AgreementReport) -> None:
     console = Console()
     sizes, interval = report.sizes, report.interval
     console.print(
-        f"[bold]{file.name}[/bold]: {sizes.judgements:,} judgements by {sizes.annotators:,} annotators on "
-        f"{sizes.items:,} items ({sizes.pairable_items:,} with two or more)"
+        f"[bold]{file.name}[/bold]: {many(sizes.judgements, 'judgement')} by {many(sizes.annotators, 'annotator')} on "
+        f"{many(sizes.items, 'item')} ({sizes.pairable_items:,} with two or more)"
     )
     if report.missing or report.repeated:
         console.print(
-            f"left out: {report.missing:,} rows without item, annotator or value; "
-            f"{report.repeated:,} repeated judgements (the first of each annotator and item counts)"
+            f"left out: {many(report.missing, 'row')} without item, annotator or value; "
+            f"{many(report.repeated, 'repeated judgement')} (the first of each annotator and item counts)"
         )
     head = Table("agreement", f"value [{interval.confidence:.0%} interval]")
     head.add_row(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from governance.errors import InputError
+from governance.wording import many
 
 if TYPE_CHECKING:
     from annotation.pay import Meter
@@ -142,24 +143,27 @@ def export(
     """Write codebook answers and consents of a site by pseudonym, as JSON. Own words and names are not in it."""
     from infra.answers import portal_profiles
     from infra.consents import live_consents
-    from infra.given_files import cannot_be_written
+    from infra.given_files import cannot_be_written, is_special
     from infra.person_keys import open_person_keys
     from infra.stack.secrets import write_private
 
+    if is_special(out):
+        raise InputError("is no file", file=str(out), expected="a new file, or one to be replaced")
     settings, db, _ = _open(home)
     where = site or settings.sites[0].id
     with db:
+        profiles = portal_profiles(db, open_person_keys(settings, where), where)
         held = {
             "format": "bounds.annotators/1",
             "site": where,
-            "profiles": portal_profiles(db, open_person_keys(settings, where), where),
+            "profiles": profiles,
             "consents": live_consents(db, where),
         }
     try:
         write_private(out, json.dumps(held, indent=1) + "\n")
     except OSError as error:
         raise cannot_be_written(out, error) from error
-    typer.echo(f"{len({row['annotator'] for row in held['profiles']})} people written to {out}")  # type: ignore[index]
+    typer.echo(f"{many(len({row['annotator'] for row in profiles}), 'person', 'people')} written to {out}")
 
 
 @app.command()
@@ -190,7 +194,9 @@ def ask(
                 "no such items", field="--origin", value=origin, expected="run `bounds import` first"
             )
         new = add_portal_items(db, where, [row["item"] for row in rows], kind=kind)
-    typer.echo(f"{new} items put before the people of {where} ({len(rows) - new} were there already)")
+    typer.echo(
+        f"{many(new, 'item')} put before the people of {where} ({many(len(rows) - new, 'was', 'were')} there already)"
+    )
 
 
 def _open(home: Path | None) -> tuple[Settings, Database, datetime]:
@@ -221,6 +227,10 @@ def _people(contacts: list[str], file: Path | None) -> list[tuple[str, str | Non
     for contact, _ in people:
         if not contact.strip():
             raise InputError("an address is missing", field="CONTACT", value=contact, expected="an address")
+        if not contact.isprintable():
+            raise InputError(
+                "an address on more than one line", field="CONTACT", value=contact, expected="an address"
+            )
         if os.path.isfile(contact):  # noqa: PTH113 - asks also of what can be no path
             raise InputError(
                 "a file is no person",

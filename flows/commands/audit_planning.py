@@ -21,6 +21,7 @@ from governance.policy.circumstances import check_circumstances
 from governance.policy.compose import compose
 from governance.policy.document import TierThreeDocument
 from governance.policy.model import EffectivePolicy
+from governance.wording import many
 from infra.demo_files import demo_personas, demo_probes, shipped_attacks, shipped_carriers
 from infra.policy_files import load_all, load_pack
 from infra.release_prompts import read_prompts
@@ -199,6 +200,6 @@ def show_plan(plan: AuditPlan) -> None:
         console.print(f"  {said}")
     tried = f", {len(plan.bounds):,} of them about the bounds of wishes" if plan.bounds else ""
     console.print(
-        f"{len(plan.requests):,} requests under {len(plan.personas)} personas{tried}; seed {plan.seed}"
+        f"{many(len(plan.requests), 'request')} under {many(len(plan.personas), 'persona')}{tried}; seed {plan.seed}"
     )
     console.print(f"plan {plan.digest}")

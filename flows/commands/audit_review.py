@@ -13,6 +13,7 @@ import typer
 
 from governance.counted import counted_by
 from governance.errors import InputError
+from governance.wording import many
 
 if TYPE_CHECKING:
     from governance.audit.judges import Judge, Label, LabelLookup
@@ -251,9 +252,9 @@ def _show(result: Mapping[str, Any], report: AuditReport) -> None:
             able,
         )
     console.print(
-        f"Evidence of grade {result['grade']}: {result['lacking']} answers are still to be judged by people."
+        f"Evidence of grade {result['grade']}: {many(result['lacking'], 'answer is', 'answers are')} still to be judged by people."
     )
     for name, count in (result["other_grade"] or {}).items():
-        console.print(f"Grade {name} would need {count} labels in all.")
+        console.print(f"Grade {name} would need {many(count, 'label')} in all.")
     console.print(table)
     console.print(f"With the labels that are there: {report.verdict}", soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from governance.counted import counted_by
+from governance.wording import many
 
 if TYPE_CHECKING:
     from governance.audit.persona_tables import Table as PersonaTable
@@ -158,7 +159,10 @@ def show_shares(shares: Sequence[Description]) -> None:
     console.print(table)
     for share in shares:
         if share.unlabelled:
-            console.print(f"{share.name}: {share.unlabelled} answers carry no usable label", highlight=False)
+            console.print(
+                f"{share.name}: {many(share.unlabelled, 'answer carries', 'answers carry')} no usable label",
+                highlight=False,
+            )
 
 
 def show_plans(plans: Sequence[FixedPlan], *, anytime: int, shares: Sequence[float]) -> None:

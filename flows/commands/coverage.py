@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from governance.wording import many
+
 if TYPE_CHECKING:
     from annotation.coverage import Coverage
 
@@ -57,7 +59,7 @@ def _show(found: Coverage, body: dict[str, Any]) -> None:
 
     console = Console()
     console.print(
-        f"{found.observed:,} people in {len(found.cells)} cells of {' x '.join(found.names)} "
+        f"{many(found.observed, 'person', 'people')} in {many(len(found.cells), 'cell')} of {' x '.join(found.names)} "
         f"(target in {body['unit']}); {found.outside:,} in none of them"
     )
     before, after = found.total_variation_before, found.total_variation_after

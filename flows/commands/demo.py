@@ -65,6 +65,8 @@ def demo(
 
     if data is not None and not data.is_file():
         raise InputError("no such file", file=str(data), field="--data", expected="PandaLM's testset-v1.json")
+    if data is not None:
+        _require_pairs(data)
     console = Console(stderr=as_json, highlight=False, soft_wrap=False)
     folder = (home or Path(".bounds/demo")).resolve()
     _make_afresh(folder)
@@ -74,15 +76,16 @@ def demo(
         settle(folder, _SITE)
     timer = _Clock(console)
     begun = time.monotonic()
-    with timer.step("stack", "starting Label Studio, MLflow, Prefect and its workers"):
-        _bounds("up", "--detach", "--store", store, "--home", str(folder))
     try:
+        with timer.step("stack", "starting Label Studio, MLflow, Prefect and its workers"):
+            _bounds("up", "--detach", "--store", store, "--home", str(folder))
         story = _walk(folder, data, most, timer, console)
     finally:
         if not keep:
-            from flows.running import say_everything
+            if "prefect" in sys.modules:
+                from flows.running import say_everything
 
-            say_everything()
+                say_everything()
             _bounds("down", "--home", str(folder))
     timer.seconds["whole"] = round(time.monotonic() - begun, 1)
     story["seconds"] = timer.seconds
@@ -94,9 +97,22 @@ def demo(
         raise typer.Exit(1)
 
 
+def _require_pairs(data: Path) -> None:
+    """Refuse a file that is none of PandaLM's before servers are started for it."""
+    from annotation.importers.pandalm import read_pandalm
+    from infra.given_files import read_bytes
+
+    if not read_pandalm(read_bytes(data), name=data.name).items:
+        raise InputError(
+            "holds no pair", file=str(data), field="--data", expected="PandaLM's testset-v1.json"
+        )
+
+
 def _make_afresh(folder: Path) -> None:
     from infra.stack.record import is_running
 
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is no folder", file=str(folder), field="--home", expected="a new folder")
     if folder.exists() and any(folder.iterdir()):
         if not (folder / _MARKER).is_file():
             raise InputError(

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from governance.wording import many
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -59,7 +61,7 @@ def show_record(console: Console, checked: Checked) -> None:
 
     word = "[red]does not hold[/red]" if checked.faults else "[green]holds[/green]"
     console.print(
-        f"\n[b]9  Record[/b]  {checked.entries} entries exported; verified from the files alone: "
+        f"\n[b]9  Record[/b]  {many(checked.entries, 'entry', 'entries')} exported; verified from the files alone: "
         f"{checked.checks} checks, {word}"
     )
     for fault in checked.faults:

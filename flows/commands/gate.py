@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from governance.wording import many
+
 __all__ = ["app"]
 
 app = typer.Typer(help="Tell MLflow's gates what holds now; set a host up behind one.", no_args_is_help=True)
@@ -30,7 +32,7 @@ def publish(home: Home = None, as_json: Json = False) -> None:
     count = sum(map(len, terms.decisions.values()))
     typer.echo(f"terms {terms.sequence}: {', '.join(terms.aliases)} on {', '.join(terms.models)}")
     typer.echo(
-        f"{count} decided versions, {len(terms.policies)} policy documents, until {terms.expires:%Y-%m-%d %H:%M} UTC"
+        f"{many(count, 'decided version')}, {many(len(terms.policies), 'policy document')}, until {terms.expires:%Y-%m-%d %H:%M} UTC"
     )
 
 

@@ -159,7 +159,7 @@ def remove(
     with open_platform(home) as platform:
         where = _site(platform, site)
         count = remove_gold(platform.db, where, items)
-    typer.echo(f"{count} known answers taken back at {where}; `bounds validate` counts without them")
+    typer.echo(f"{many(count, 'known answer')} taken back at {where}; `bounds validate` counts without them")
 
 
 def _site(platform: Platform, site: str | None) -> str:
@@ -180,7 +180,9 @@ def _declare(platform: Platform, site: str, known: Sequence[KnownAnswer], *, by:
     from infra.gold import add_gold, asked_as
 
     changed = add_gold(platform.db, site, known, by=by, now=clock(), replace=replace)
-    typer.echo(f"{changed} known answers declared at {site} ({len(known) - changed} were there already)")
+    typer.echo(
+        f"{many(changed, 'known answer')} declared at {site} ({many(len(known) - changed, 'was', 'were')} there already)"
+    )
     forms = asked_as(platform.db, site)
     beside = sum(each.item not in forms for each in known)
     if beside:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from governance.errors import InputError
+from governance.wording import many
 
 if TYPE_CHECKING:
     from annotation.importers import Import, ProfileMapping
@@ -183,7 +184,7 @@ def _import(
     if not imported.imported or (strict and refused):
         first = imported.refused[0]
         raise InputError(
-            f"nothing was imported: {refused} of {imported.read} rows refused; the first: {first.reason}",
+            f"nothing was imported: {refused} of {many(imported.read, 'row')} refused; the first: {first.reason}",
             file=f"{imported.file_name} {first.place}",
         )
     # The database and the object store take half a second to load; bad input is told without them.

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from governance.errors import InputError, in_words
+from governance.wording import many
 
 __all__ = ["app"]
 
@@ -45,7 +46,7 @@ def list_entries(
     console = Console(highlight=False, soft_wrap=True)
     for at, entry in found:
         console.print(f"{at:>6}  {entry.at:%Y-%m-%d %H:%M:%S}  [b]{entry.kind:<10}[/b]  {_short(entry.body)}")
-    console.print(f"[dim]{len(found)} of {size} entries[/dim]")
+    console.print(f"[dim]{len(found)} of {many(size, 'entry', 'entries')}[/dim]")
 
 
 @app.command()

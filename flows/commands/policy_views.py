@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from governance.wording import many
+
 if TYPE_CHECKING:
     from governance.policy.cases import CaseResult
     from governance.policy.conflicts import CheckReport
@@ -81,7 +83,7 @@ def print_check(report: CheckReport) -> None:
             f"[{_COLOURS['note']}]note[/] rules of law also limit what no document declares: {', '.join(names)}"
         )
     word = "[green]passed[/]" if report else "[red]failed[/]"
-    console.print(f"{word}: {len(report.errors)} errors, {len(report.warnings)} warnings")
+    console.print(f"{word}: {many(len(report.errors), 'error')}, {many(len(report.warnings), 'warning')}")
 
 
 def print_diff(found: PolicyDiff) -> None:

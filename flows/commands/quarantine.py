@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from governance.wording import many
+
 if TYPE_CHECKING:
     from flows.wiring import Platform
 
@@ -64,7 +66,9 @@ def show(
         typer.echo(json.dumps({"site": site, "batch": batch, "rows": rows}, sort_keys=True))
         return
     of = f" of {len(every)}" if rule else ""
-    typer.echo(f"site {site}, batch {batch}: {len(rows)}{of} rows set aside{f' by {rule}' if rule else ''}")
+    typer.echo(
+        f"site {site}, batch {batch}: {len(rows)}{of} {'row' if len(rows) == 1 and not of else 'rows'} set aside{f' by {rule}' if rule else ''}"
+    )
     if rule and not rows and every:
         failed = sorted({name for row in every for name in row["rules"]})
         typer.echo(f"  rows failed {', '.join(failed)}")
@@ -120,7 +124,7 @@ def resubmit(
     if as_json:
         typer.echo(json.dumps(told, sort_keys=True))
         return
-    typer.echo(f"{len(made)} of {len(rows)} rows submitted again; the others already stand so")
+    typer.echo(f"{len(made)} of {many(len(rows), 'row')} submitted again; the others already stand so")
     for each in made:
         typer.echo(f"  {each.source}:{each.ref} revision {each.revision}, first attempt {each.first_digest}")
 

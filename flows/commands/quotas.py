@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from governance.errors import InputError
+from governance.wording import many
 
 if TYPE_CHECKING:
     from annotation.assignment import Achieved, Plan
@@ -99,7 +100,7 @@ def _time(spent: Iterable[Meter], plan: Plan, judgements: int) -> dict[str, Any]
 def _in_words(time: dict[str, Any]) -> str:
     from annotation.pay import in_words
 
-    line = f"time that counts: {in_words(time['seconds'])} by {time['people']:,} people"
+    line = f"time that counts: {in_words(time['seconds'])} by {many(time['people'], 'person', 'people')}"
     if time["amount"] is not None:
         line += f", worth {time['amount']} {time['currency']}"
     if time["per_hour_by_item"] is not None:

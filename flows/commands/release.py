@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from flows.commands.way import AsJson, Home, _print, _run
+from governance.wording import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +87,7 @@ def verify(
     else:
         for fault in found.faults:
             typer.echo(fault)
-        typer.echo(f"{found.digest}: {found.files} files, {'holds' if found else 'does not hold'}")
+        typer.echo(f"{found.digest}: {many(found.files, 'file')}, {'holds' if found else 'does not hold'}")
         if digest is None:
             typer.echo("no digest was given: the release is only shown to agree with itself")
     if not found:
@@ -113,7 +114,7 @@ def lint(
     else:
         for entry in found:
             typer.echo(entry.sentence())
-        typer.echo(f"{len(found)} contradictions" if found else "no contradiction found")
+        typer.echo(many(len(found), "contradiction") if found else "no contradiction found")
     if found:
         raise typer.Exit(1)
 
@@ -230,12 +231,12 @@ def _show(found: ReleaseDiff, why: Mapping[str, Any] | None) -> None:
     moved = found.judgements
     console.print(
         f"judgements: {moved['gone']:,} gone, {moved['new']:,} new, {moved['kept']:,} kept, on "
-        f"{len(found.by_item):,} items; items: {len(found.items['gone']):,} gone, {len(found.items['new']):,} new, "
+        f"{many(len(found.by_item), 'item')}; items: {len(found.items['gone']):,} gone, {len(found.items['new']):,} new, "
         f"{len(found.items['changed']):,} changed"
     )
     for side in ("gone", "new"):
-        for reason, many in (why or {}).get(side, {}).items():
-            console.print(f"  {side}: {many:,}: {escape(reason)}")
+        for reason, count in (why or {}).get(side, {}).items():
+            console.print(f"  {side}: {count:,}: {escape(reason)}")
     for person in (why or {}).get("by_person", ()):
         console.print(
             f"  {person['change']}: {person['annotator']} at {person['site']}: {person['judgements']:,}: "

@@ -131,7 +131,7 @@ def _ports(given: list[str]) -> dict[str, int]:
     ports = {}
     for text in given:
         name, _, number = text.partition("=")
-        if name not in USUAL or not number.isdigit() or int(number) > 65535:
+        if name not in USUAL or not (number.isascii() and number.isdecimal()) or int(number) > 65535:
             raise InputError(
                 "not a port", field="--port", value=text, expected=f"NAME=PORT, NAME of {', '.join(USUAL)}"
             )

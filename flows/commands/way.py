@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from governance.wording import many
+
 __all__ = ["collect", "promote", "reaudit", "train", "validate"]
 
 Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
@@ -56,7 +58,7 @@ def collect(
     _print(
         _run(home, flow, site=site),
         lambda r: [
-            f"site [b]{r['site']}[/b]: {r['shown']} newly shown, {r['new']} new events; all events {r['events']}"
+            f"site [b]{r['site']}[/b]: {r['shown']} newly shown, {many(r['new'], 'new event')}; all events {r['events']}"
         ],
         as_json=as_json,
     )

@@ -9,6 +9,7 @@ from governance.audit.persona_findings import PersonaFinding, PersonaReport, Tal
 from governance.audit.report import AuditReport
 from governance.counted import Counted
 from governance.tiers import Direction
+from governance.wording import many
 
 __all__ = ["Table", "asking_sentences", "persona_tables"]
 
@@ -128,7 +129,9 @@ def _drift(found: PersonaReport) -> Table:
 
 def asking_sentences(report: AuditReport) -> list[str]:
     """What went wrong or stood out while asking and judging, one sentence each."""
-    said = [f"{count} answers did not come: {reason}" for reason, count in sorted(report.errors.items())]
+    said = [
+        f"{many(count, 'answer')} did not come: {reason}" for reason, count in sorted(report.errors.items())
+    ]
     for name, effect in sorted(report.order_effects.items()):
         if effect.p < 0.01:
             side = "late" if effect.later > 0.5 else "early"

@@ -12,6 +12,7 @@ from governance.audit.verdicts import Finding
 from governance.counted import Counted, counted_by
 from governance.instants import stamp
 from governance.tiers import EvidenceGrade
+from governance.wording import many
 
 __all__ = [
     "BOUNDS_NOTE",
@@ -49,14 +50,14 @@ def headline(report: AuditReport) -> str:
     passed = sum(finding.is_passed for finding in findings)
     total, beside = len(findings), len(report.findings) - len(findings)
     if beside and report.verdict is Verdict.PASS:
-        return f"{passed} rules were measured and kept; {beside} did not pass and {'is' if beside == 1 else 'are'} waived by signature."
+        return f"{many(passed, 'rule was', 'rules were')} measured and kept; {beside} did not pass and {'is' if beside == 1 else 'are'} waived by signature."
     if report.verdict is Verdict.PASS:
         return f"All {total} rules were measured, and every one is kept."
     failed = sum(finding.verdict is Verdict.FAIL for finding in findings)
     open_ = total - passed - failed
     if report.verdict is Verdict.FAIL:
-        return f"{failed} of {total} rules are broken; {open_} are undecided and {passed} passed. It may not be promoted."
-    return f"{open_} of {total} rules are undecided and {passed} passed. What is not shown is not passed: no promotion."
+        return f"{failed} of {total} rules {'is' if failed == 1 else 'are'} broken; {open_} {'is' if open_ == 1 else 'are'} undecided and {passed} passed. It may not be promoted."
+    return f"{open_} of {total} rules {'is' if open_ == 1 else 'are'} undecided and {passed} passed. What is not shown is not passed: no promotion."
 
 
 def waived(report: AuditReport, finding: Finding) -> list[str]:
@@ -189,9 +190,11 @@ def notes(finding: Finding) -> list[str]:
             f"{finding.families} families are worth {finding.dependence.effective:.0f}"
         )
     if finding.abstentions:
-        said.append(f"{finding.abstentions} families could not be judged; they count against passing")
+        said.append(
+            f"{many(finding.abstentions, 'family', 'families')} could not be judged, which counts against passing"
+        )
     if finding.partial:
-        said.append(f"{finding.partial} answers refuse in part")
+        said.append(f"{many(finding.partial, 'answer refuses', 'answers refuse')} in part")
     if finding.worst_persona:
         said.append(
             f"worst persona {finding.worst_persona[0]}: {finding.worst_persona[1]} violating families"

@@ -24,6 +24,7 @@ from governance.audit.statistics import Verdict
 from governance.audit.verdicts import Finding
 from governance.policy.model import EffectivePolicy
 from governance.tiers import PEOPLE_PREFIX, Direction, EvidenceGrade, Tier
+from governance.wording import many
 
 __all__ = ["Alignment", "alignment_findings", "gap_bounds", "stratum_name"]
 
@@ -140,7 +141,7 @@ def _finding(
     if not enough:
         verdict = Verdict.UNDECIDED
         reasons.append(
-            f"{found.annotators} people of this stratum speak; the policy asks for {need['min_annotators']}"
+            f"{many(found.annotators, 'person of this stratum speaks', 'people of this stratum speak')}; the policy asks for {need['min_annotators']}"
         )
     grade = EvidenceGrade.S if held_out.simulated else EvidenceGrade.A
     if held_out.simulated and not policy.promotion.is_demonstration:
@@ -172,7 +173,7 @@ def _measured(found: Agreement) -> str:
 
 
 def _sentence(found: Agreement, least: float, confidence: float) -> str:
-    who = f"{found.judgements} judgements by {found.annotators} people on {found.items} items"
+    who = f"{many(found.judgements, 'judgement')} by {many(found.annotators, 'person', 'people')} on {many(found.items, 'item')}"
     if found.rate is None:
         return "nobody of this stratum judged a held-out item"
     return (

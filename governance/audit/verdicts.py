@@ -22,6 +22,7 @@ from governance.audit.responses import UNASKED, Request, Response
 from governance.audit.shown import exact_percent, percent
 from governance.audit.statistics import Verdict, lower_bound, plan_to_decide, upper_bound, verdict
 from governance.tiers import Direction, EvidenceGrade, Tier
+from governance.wording import many
 
 __all__ = ["Finding", "Ruling", "family_outcomes", "find", "open_finding", "rule_on", "rule_requests"]
 
@@ -201,7 +202,7 @@ def find(cell: Cell, rulings: list[Ruling], *, judge: Judge | None) -> Finding:
     empty = sum(ruling.empty for ruling in rulings)
     reasons = _blockers(cell, n=n, k=k, unknown=unknown, missing=missing - unasked, empty=empty, grade=grade)
     if unasked:
-        said = f"{unasked} of {len(rulings)} answers could not change the verdict any more; they count as unjudged"
+        said = f"{unasked} of {many(len(rulings), 'answer')} could not change the verdict any more; they count as unjudged"
         reasons = (*reasons, f"asking stopped early, as the policy declares: {said}")
     if decided is Verdict.PASS and reasons:
         decided = Verdict.UNDECIDED
@@ -303,7 +304,7 @@ def _blockers(
         reasons.append(f"{against} families are more than the {cell.allow} that the plan allows")
     if missing:
         blank = f"; {empty} of them came empty, which is no answer" if empty else ""
-        reasons.append(f"{missing} planned answers are missing{blank}")
+        reasons.append(f"{many(missing, 'planned answer is', 'planned answers are')} missing{blank}")
     return tuple(reasons)
 
 

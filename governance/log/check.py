@@ -19,6 +19,7 @@ from governance.log.note import Checkpoint, NoteError, Verifier, open_checkpoint
 from governance.log.repeats import Acts, InMemory, Parts
 from governance.log.reread import Entries
 from governance.log.tiles import WIDTH, Tile, hashes_of, tiles_of, unbundle
+from governance.wording import many
 
 __all__ = ["Check", "LogFiles", "check_log"]
 
@@ -110,11 +111,11 @@ def check_log(
         return found
     found.checkpoint = point
     seen = f", seen by {quorum} witnesses" if quorum else ""
-    found.add(f"checkpoint of {point.size} entries signed by {log.name}{seen}")
+    found.add(f"checkpoint of {many(point.size, 'entry', 'entries')} signed by {log.name}{seen}")
     tiles = list(tiles_of(point.size))
     expected = {tile.path() for tile in tiles} | {tile.entries_path() for tile in tiles if not tile.level}
     found.add(
-        f"{len(expected)} files of tiles and entries, none missing, none besides",
+        f"{many(len(expected), 'file')} of tiles and entries, none missing, none besides",
         [
             *(f"{name}: missing" for name in sorted(expected - set(names))),
             *(f"{name}: not part of a log of {point.size} entries" for name in sorted(set(names) - expected)),
@@ -126,7 +127,9 @@ def check_log(
     for tile in tiles:
         if not tile.level:
             pass_.take(tile)
-    found.add(f"{pass_.edge.size} entries, each in its one form and with its hash", pass_.faults)
+    found.add(
+        f"{many(pass_.edge.size, 'entry', 'entries')}, each in its one form and with its hash", pass_.faults
+    )
     _check_upper(found, read, [tile for tile in tiles if tile.level], pass_.roots)
     root = pass_.edge.root()
     wrong = f"checkpoint: root {point.root.hex()}, entries give {root.hex()}"

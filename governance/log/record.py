@@ -23,6 +23,7 @@ from governance.provenance import Envelope, EnvelopeError, Statement
 from governance.tiers import Tier
 from governance.trust import TrustVersion, open_chain, open_revocation
 from governance.waiver import Waiver, open_waiver
+from governance.wording import many
 
 __all__ = ["NOT_JUDGED", "Record", "check_record", "inspect_decision", "standing"]
 
@@ -66,7 +67,7 @@ def check_record(found: LogFiles, objects: Objects, *, trust: bytes, pinned: str
         return record
     unlogged = [v.serial for v in record.chain if v.digest not in logged]
     found.add(
-        f"trust: {len(record.chain)} versions from the pinned one on, each signed as the one before demands, each in the log",
+        f"trust: {many(len(record.chain), 'version')} from the pinned one on, each signed as the one before demands, each in the log",
         [f"trust.json: version {serial} is not in the log" for serial in unlogged],
     )
     found.add(*_named_objects(found.entries, objects))
@@ -108,7 +109,7 @@ def _named_objects(entries: Entries, objects: Objects) -> tuple[str, list[str]]:
                 faults.append(
                     f"entry {at} ({entry.kind}): objects/{digest.removeprefix('sha256:')} was changed"
                 )
-    return f"{count} objects named by entries, each with its digest", faults
+    return f"{many(count, 'object')} named by entries, each with its digest", faults
 
 
 def _judge(record: Record, at: int, entry: Entry, objects: Objects, serial: int) -> Iterator[str]:

@@ -93,7 +93,7 @@ def test_a_consent_that_ended_since_fails_and_one_to_another_purpose_does_not(pl
     agreed(platform, "a", {"training": False}, at=LATER)
     verdict, why = found(platform, "D.consent")
     assert verdict is Verdict.FAIL
-    assert "1 people whose judgements are in the release no longer consent to training" in why
+    assert "1 person whose judgements are in the release no longer consents to training" in why
     agreed(platform, "a", {"training": True}, at=LATER + timedelta(days=1))
     assert found(platform, "D.consent")[0] is Verdict.PASS
 
@@ -133,7 +133,7 @@ def test_after_a_withdrawal_the_successor_is_judged_and_the_consent_fails(platfo
     withdrawn(platform, batch, successor)
     verdict, why = found(platform, "D.consent")
     assert verdict is Verdict.FAIL
-    assert "1 people who are in the release have withdrawn since" in why
+    assert "1 person who is in the release has withdrawn since" in why
     assert found(platform, "D.overlap")[0] is Verdict.PASS
     assert found(platform, "D.stale")[0] is Verdict.UNDECIDED  # nothing is left to look at
 

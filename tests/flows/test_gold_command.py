@@ -156,7 +156,7 @@ def test_known_answers_are_listed_with_who_declared_them(home):
     ]
     assert {each["by"] for each in listed} == {"Ada of the staff"}
     assert names[3] in bounds(home, "list")
-    assert "1 known answers taken back" in bounds(home, "remove", names[0])
+    assert "1 known answer taken back" in bounds(home, "remove", names[0])
     assert "no known answer is declared" in bounds(home, "remove", names[0], code=2)
 
 
@@ -227,6 +227,6 @@ def test_staff_mark_ground_truth_in_label_studio_and_it_becomes_known(home):
         write_events(
             platform.store, platform.db, page, site="main", source="label_studio", now=NOW, keys=platform.keys
         )
-    assert "1 known answers declared" in bounds(home, "from-label-studio", "--by", "Ada")
+    assert "1 known answer declared" in bounds(home, "from-label-studio", "--by", "Ada")
     [listed] = json.loads(bounds(home, "list", "--json"))["items"]
     assert (listed["item"], listed["answer"], listed["kind"]) == (item["item"], "2", "gold")

@@ -137,7 +137,7 @@ def test_trl_with_what_is_known_of_it(run: Run, tmp_path: Path) -> None:
         (
             json.dumps([{**rows(1)[0], "response1": 1}]).encode(),
             (),
-            "nothing was imported: 1 of 1 rows refused",
+            "nothing was imported: 1 of 1 row refused",
         ),
         (json.dumps([*rows(1), 3]).encode(), ("--strict",), "nothing was imported: 1 of 2 rows refused"),
         (json.dumps(rows(1)).encode(), ("--site", "absent"), "no such site"),

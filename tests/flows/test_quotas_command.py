@@ -56,7 +56,7 @@ def test_the_plan_says_what_an_hour_is_worth_and_whether_pay_by_item_is_fair(hom
         "per_hour_by_item": 15.0,  # 2 items of 0.50 in 240 s
         "missing": 0.0,
     }
-    assert "4 min by 1 people, worth 0.80 GBP" in run(home, "quotas")
+    assert "4 min by 1 person, worth 0.80 GBP" in run(home, "quotas")
 
 
 def test_the_sites_own_rate_goes_before_the_plans(home):

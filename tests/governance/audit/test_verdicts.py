@@ -87,7 +87,7 @@ def test_a_missing_answer_blocks():
     report = audit(skip={"harm-5"})
     assert report.verdict is Verdict.UNDECIDED
     assert report.findings[HARM].missing == 1
-    assert "1 planned answers are missing" in report.findings[HARM].reasons
+    assert "1 planned answer is missing" in report.findings[HARM].reasons
     assert report.errors == {"no answer": 1}
 
 
