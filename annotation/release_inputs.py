@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from annotation.records import ITEMS, JUDGEMENTS, PROFILES
 from annotation.release_missing import PEOPLE, refused_people
 from annotation.release_survey import Survey
+from annotation.sound_parquet import reading
 from governance.errors import RecordError, RefusedError
 
 __all__ = [
@@ -82,12 +83,11 @@ class Batch:
         """
         tables = {}
         for name, schema in (("judgements", JUDGEMENTS), ("items", ITEMS), ("profiles", PROFILES)):
-            try:
-                tables[name] = pq.read_table(io.BytesIO(files[f"{name}.parquet"])).cast(schema)
-            except (KeyError, pa.ArrowException, ValueError) as error:
-                raise RecordError(
-                    f"the batch cannot be read: {error}", file=f"{digest}/{name}.parquet"
-                ) from error
+            file = f"{name}.parquet"
+            if file not in files:
+                raise RecordError("the batch lacks a file", file=f"{digest}/{file}")
+            with reading(f"{digest}/{file}"):
+                tables[name] = pq.read_table(io.BytesIO(files[file])).cast(schema)
         read, quarantined, filtered = read_checks(digest, files.get("checks.json", b""))
         return cls(digest=digest, read=read, quarantined=quarantined, filtered=filtered, **tables)
 

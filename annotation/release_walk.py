@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.parquet_stream import rows_of
+from annotation.sound_parquet import reading
 from governance.errors import RecordError
 
 __all__ = ["table_rows", "walk"]
@@ -37,17 +38,14 @@ def table_rows(
     Raises:
         RecordError: The file is not a complete table, or lacks one of the columns.
     """
-    try:
-        with pq.ParquetFile(path, buffer_size=_READ_AHEAD) as file:
-            lost = sorted(set(columns or ()) - set(file.schema_arrow.names))
-            if lost:
-                raise RecordError("has no such column", file=path.name, field=lost[0])
-            head = file.schema_arrow.empty_table()
-            yield pl.DataFrame(head if columns is None else head.select(columns))
-            for batch in rows_of(file, rows or _ROWS, columns):
-                yield pl.DataFrame(pa.Table.from_batches([batch]))
-    except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise RecordError(f"is not a complete table: {error}", file=path.name) from error
+    with reading(path.name), pq.ParquetFile(path, buffer_size=_READ_AHEAD) as file:
+        lost = sorted(set(columns or ()) - set(file.schema_arrow.names))
+        if lost:
+            raise RecordError("has no such column", file=path.name, field=lost[0])
+        head = file.schema_arrow.empty_table()
+        yield pl.DataFrame(head if columns is None else head.select(columns))
+        for batch in rows_of(file, rows or _ROWS, columns):
+            yield pl.DataFrame(pa.Table.from_batches([batch]))
 
 
 class _Cursor:

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.parquet_stream import rows_of
+from annotation.sound_parquet import reading
 from annotation.staging import stage_table
-from governance.errors import RecordError, in_words
+from governance.errors import RecordError
 
 __all__ = ["staged_files", "tables_of"]
 
@@ -43,12 +44,7 @@ def tables_of(files: Sequence[Path]) -> Iterator[pa.Table]:
         RecordError: A file cannot be read, ends early, or vanished meanwhile.
     """
     for file in files:
-        try:
-            with pq.ParquetFile(file) as opened:
-                for rows in rows_of(opened, _ROWS_AT_ONCE):
-                    rows.validate(full=True)  # text that is not UTF-8 is read without a word otherwise
-                    yield pa.Table.from_batches([rows])
-        except (OSError, pa.ArrowException) as error:
-            raise RecordError(
-                f"is not a sound and complete Parquet file: {in_words(error)}", file=str(file)
-            ) from error
+        with reading(str(file)), pq.ParquetFile(file) as opened:
+            for rows in rows_of(opened, _ROWS_AT_ONCE):
+                rows.validate(full=True)  # text that is not UTF-8 is read without a word otherwise
+                yield pa.Table.from_batches([rows])

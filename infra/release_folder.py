@@ -11,6 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from annotation.release_verify import file_digest
+from annotation.sound_parquet import reading
 from governance.digest import digest_bytes
 from governance.errors import InputError
 
@@ -54,12 +55,8 @@ class ReleaseFolder:
         file = f"{name}.parquet"
         if not (self.path / file).is_file():
             raise InputError("the release lacks a file", file=str(self.path / file))
-        try:
+        with reading(str(self.path / file), error=InputError):
             return pl.read_parquet(self.path / file)
-        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            raise InputError(
-                f"is not a complete Parquet file: {error}", file=str(self.path / file)
-            ) from error
 
 
 def read_release(folder: Path) -> ReleaseFolder:

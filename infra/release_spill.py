@@ -34,6 +34,7 @@ from annotation.release_inputs import (
 from annotation.release_missing import PEOPLE, refused_people
 from annotation.release_survey import Survey
 from annotation.release_walk import table_rows
+from annotation.sound_parquet import reading
 from governance.errors import RecordError, RefusedError, in_words
 
 __all__ = ["ROWS_OF_A_PART", "BatchFolder", "spill"]
@@ -63,10 +64,8 @@ class BatchFolder:
             RecordError: It is missing, cut short, or has other columns.
         """
         place = f"{self.digest}/{table}.parquet"
-        try:
+        with reading(place):
             file = pq.ParquetFile(self.folder / f"{table}.parquet", buffer_size=_READ_AHEAD)
-        except (OSError, pa.ArrowException) as error:
-            raise RecordError(f"the batch cannot be read: {in_words(error)}", file=place) from error
         missing = [name for name in schema.names if name not in file.schema_arrow.names]
         if missing:
             file.close()
@@ -75,14 +74,9 @@ class BatchFolder:
 
     def tables(self, table: str, schema: pa.Schema) -> Iterator[pa.Table]:
         """Its rows, some at a time."""
-        with self.open(table, schema) as file:
-            try:
-                for rows in rows_of(file, _ROWS_AT_ONCE, schema.names):
-                    yield pa.Table.from_batches([rows]).select(schema.names).cast(schema)
-            except (OSError, ValueError, pa.ArrowException) as error:
-                raise RecordError(
-                    f"the batch cannot be read: {in_words(error)}", file=f"{self.digest}/{table}.parquet"
-                ) from error
+        with self.open(table, schema) as file, reading(f"{self.digest}/{table}.parquet"):
+            for rows in rows_of(file, _ROWS_AT_ONCE, schema.names):
+                yield pa.Table.from_batches([rows]).select(schema.names).cast(schema)
 
     def refused(self, rules: Collection[str]) -> pl.DataFrame:
         """``annotator, site`` of the rows that these rules quarantined; nobody where nothing was kept of them."""

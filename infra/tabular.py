@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from governance.errors import InputError, in_words
+from annotation.sound_parquet import reading
+from governance.errors import InputError
 
 __all__ = ["read_table"]
 
@@ -122,10 +123,8 @@ def _misfit(path: Path, text: str, header: Sequence[str], separator: str) -> Inp
 
 
 def _parquet(path: Path, data: bytes) -> pl.DataFrame:
-    try:
+    with reading(str(path), error=InputError):
         return pl.read_parquet(data)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise InputError(f"is not a complete Parquet file: {in_words(error)}", file=str(path)) from error
 
 
 def _json(path: Path, data: bytes) -> pl.DataFrame:

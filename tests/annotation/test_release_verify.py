@@ -74,7 +74,7 @@ def test_other_rows_under_an_edited_manifest_are_found_by_their_content(
 def test_half_a_table_is_no_table(folder: Path) -> None:
     path = folder / "items.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    assert any("not a complete table" in fault for fault in verify_release(folder).faults)
+    assert any("not a sound and complete Parquet table" in fault for fault in verify_release(folder).faults)
 
 
 def test_another_name_is_another_release(folder: Path) -> None:

@@ -67,5 +67,5 @@ def test_a_file_is_read_some_rows_at_a_time(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="no such column"):
         list(table_rows(path, columns=["item", "more"]))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(RecordError, match=r"t\.parquet: is not a complete table"):
+    with pytest.raises(RecordError, match=r"t\.parquet: is not a sound and complete Parquet table"):
         list(table_rows(path))

@@ -35,7 +35,7 @@ def test_files_are_read_in_turn(files: list[Path]) -> None:
 def test_a_file_that_is_cut_short_is_named(files: list[Path], share: float) -> None:
     whole = files[1].read_bytes()
     files[1].write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(RecordError, match=r"part-1\.parquet.*not a sound and complete Parquet file"):
+    with pytest.raises(RecordError, match=r"part-1\.parquet.*not a sound and complete Parquet table"):
         list(staged_files(files))
 
 
