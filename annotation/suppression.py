@@ -23,9 +23,9 @@ def suppress_profiles(people: pl.DataFrame, columns: Sequence[str], *, k: int) -
     """``people`` with small cells of the joint ``columns`` suppressed.
 
     Cells are split by one column after the other, the most important first. A value that fewer than k people of a
-    cell share becomes ``suppressed``; where those people together are fewer than k, so does the smallest value that
-    was left in the cell. A column that would split too finely is thus left out of a cell without taking the
-    less important ones with it.
+    cell share becomes ``suppressed``. Where those people together are fewer than k, others are suppressed with them: the
+    last ones of the most frequent value that remains where it can spare them, else everybody of the rarest. A
+    column that would split too finely is thus left out of a cell without taking the less important ones with it.
 
     INVARIANT: every combination of ``columns`` in the result, and so every combination of some of them, is
     shared by at least k people, also the one with nothing but ``suppressed``: a total minus what is published
@@ -42,26 +42,37 @@ def suppress_profiles(people: pl.DataFrame, columns: Sequence[str], *, k: int) -
     cell = pl.Series("cell", [0], dtype=pl.UInt32).new_from_index(0, people.height)
     for name in columns:
         split = pl.DataFrame({"cell": cell, "value": people[name]})
-        shown = split.join(_next_cells(split, k=k), on=["cell", "value"], how="left", maintain_order="left")
-        found = found.with_columns(shown["shown"].alias(name))
-        cell = shown["next"].alias("cell")
+        into = split.join(_next_cells(split, k=k), on=["cell", "value"], how="left", maintain_order="left")
+        is_shown = pl.int_range(pl.len()).over("cell", "value") < pl.col("kept")
+        split = into.select(
+            shown=pl.when(is_shown).then("value").otherwise(pl.lit(SUPPRESSED)),
+            cell=pl.when(is_shown).then("next").otherwise("hidden"),
+        )
+        found = found.with_columns(split["shown"].alias(name))
+        cell = split["cell"]
     return found
 
 
 def _next_cells(split: pl.DataFrame, *, k: int) -> pl.DataFrame:
-    """``cell, value``, what is ``shown`` of the value, and the ``next`` cell, of ``cell, value`` of every person."""
+    """How many of the people of each ``cell, value`` are ``kept`` in a ``next`` cell; the others go into ``hidden``."""
     sizes = split.group_by("cell", "value").len().sort("cell", "len", "value").with_row_index("next")
-    small = pl.col("len") < k
-    rest = pl.when(small).then(pl.col("len")).otherwise(0).sum().over("cell")
-    smallest_left = ~small & ((~small).cum_sum().over("cell") == 1)
-    kept = ~small & ~((rest > 0) & (rest < k) & smallest_left)
-    return sizes.with_columns(kept=kept).select(
+    many, is_small = pl.col("len").cast(pl.Int64), pl.col("len") < k
+    rest = many.filter(is_small).sum().over("cell")
+    lacks = pl.when(rest > 0).then(k - rest).otherwise(0).clip(lower_bound=0)
+    is_largest = pl.int_range(pl.len()).over("cell") == pl.len().over("cell") - 1
+    is_smallest_left = ~is_small & ((~is_small).cum_sum().over("cell") == 1)
+    spares = (many.last().over("cell") - lacks) >= k
+    return sizes.select(
         "cell",
         "value",
-        shown=pl.when("kept").then("value").otherwise(pl.lit(SUPPRESSED)),
-        next=pl.when("kept")
-        .then("next")
-        .otherwise(pl.col("next").filter(~pl.col("kept")).min().over("cell")),
+        "next",
+        kept=pl.when(is_small | (~spares & is_smallest_left & (lacks > 0)))
+        .then(0)
+        .when(spares & is_largest)
+        .then(many - lacks)
+        .otherwise(many),
+        # Where people are hidden some value is small, and its cell is free for them.
+        hidden=pl.col("next").filter(is_small).min().over("cell"),
     )
 
 

@@ -160,7 +160,7 @@ def _walk(
     from flows import demonstration_audit
     from flows.audit import audit
     from flows.collect import collect
-    from flows.commands import demo_people
+    from flows.commands import demo_people, demo_release
     from flows.promote import promote
     from flows.release import release
     from flows.train import train
@@ -192,7 +192,9 @@ def _walk(
             released = release(
                 target.better, target.asked, target.for_whom, for_study=data is not None, home=home
             )
-        _show_release(console, released)
+        demo_release.show_release(
+            console, released, target, demo_release.keep_card(platform, released, folder)
+        )
         kinds = demonstration_audit.CANDIDATES if data is None else ("unbounded", "bounded")
         with timer.step("train", f"training {len(kinds)} candidates"):
             trained = train(kinds, home=home)
@@ -392,20 +394,6 @@ def _show_batch(console: Console, batch: Mapping[str, Any], planted: Sequence[An
         console.print(f"   quarantined by {rule}: {count}{note}")
     for reason in batch["stops"]:
         console.print(f"   [red]{reason}[/red]")
-
-
-def _show_release(console: Console, released: Mapping[str, Any]) -> None:
-    figures = released["figures"]
-    console.print(
-        f"\n[b]4  Release[/b]  {released['release']}"
-        + ("  [red]for study only[/red]" if released["for_study"] else "")
-    )
-    preference = figures["agreement"]["preference"]
-    if preference.get("alpha") is not None:
-        console.print(
-            f"   agreement  alpha {preference['alpha']:.2f} (95 % interval {preference['low']:.2f} to {preference['high']:.2f})"
-        )
-    console.print(f"   documented people  {100 * figures['documented_share']:.0f} %")
 
 
 def _show_audits(console: Console, verdicts: Mapping[str, Mapping[str, Any]]) -> None:

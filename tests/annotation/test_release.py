@@ -265,9 +265,34 @@ def test_a_column_that_splits_too_finely_does_not_take_the_others_with_it() -> N
     )
     published = suppress_profiles(table, ["site", "age", "gender", "employment"], k=3)
     assert published["age"].unique().to_list() == [SUPPRESSED]
-    # Two people would be left over: the smaller cell beside them, the first by name, goes with them.
-    assert published["gender"].to_list() == [SUPPRESSED] * 5 + ["male"] * 5 + [SUPPRESSED] * 2
+    # Two people would be left over: one of the others goes with them.
+    assert published["gender"].to_list() == ["female"] * 5 + ["male"] * 4 + [SUPPRESSED] * 3
     assert published["employment"].unique().to_list() == ["not_asked"]
+
+
+def shown(*people: str, k: int) -> list[str]:
+    """What is published of one answer beside one that everybody has to themselves."""
+    table = pl.DataFrame({"main": [str(n) for n in range(len(people))], "minor": people})
+    published = suppress_profiles(table, ["main", "minor"], k=k)
+    assert set(published["main"]) == {SUPPRESSED}
+    return [str(said) for said in published["minor"]]
+
+
+def test_an_answer_that_nobody_shares_does_not_take_the_others_with_it() -> None:
+    hidden = SUPPRESSED
+    assert shown(*"fffmmmm", k=3) == list("fffmmmm")
+    assert shown(*"fffmmmxyz", k=3) == [*"fffmmm", hidden, hidden, hidden]
+    # The one without company hides among two of the largest group that can spare them,
+    assert shown(*"fffmmmmmx", k=3) == [*"fffmmm", hidden, hidden, hidden]
+    # or among the whole smallest group where none can.
+    assert shown(*"fffmmmmx", k=3) == [hidden, hidden, hidden, *"mmmm", hidden]
+    assert shown(*"fffx", k=3) == [hidden] * 4
+
+
+@given(answers=st.lists(st.sampled_from("fmx"), min_size=1, max_size=40), k=st.integers(2, 6))
+def test_what_many_share_is_published_whatever_else_is_hidden(answers: list[str], k: int) -> None:
+    said = Counter(shown(*answers, k=max(k, 2)))
+    assert all(said[answer] >= k for answer, many in Counter(answers).items() if many >= 2 * k)
 
 
 @given(counts=st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 20)), k=st.integers(1, 8))
