@@ -193,7 +193,7 @@ class ItemFigures:
     """What the soft labels of all items come to, summed over the parts' tables."""
 
     def __init__(self, categories: Sequence[str]) -> None:
-        self._sums = {"items": 0, "unanimous": 0, "differs_from_most_votes": 0}
+        self._sums = {"items": 0, "judged_again": 0, "unanimous": 0, "differs_from_most_votes": 0}
         self._entropy = 0  # in units of 1e-12, so that the sum does not depend on its order
         self._labels = dict.fromkeys(categories, 0)
 
@@ -207,7 +207,9 @@ class ItemFigures:
         best = table["dawid_skene"].to_numpy().reshape(-1, many).argmax(axis=1)
         self._entropy += int(np.rint(normalised_entropy(shares) * 1e12).astype(np.int64).sum())
         self._sums["items"] += len(counts)
-        self._sums["unanimous"] += int((counts.max(axis=1) == counts.sum(axis=1)).sum())
+        again = counts.sum(axis=1) > 1
+        self._sums["judged_again"] += int(again.sum())
+        self._sums["unanimous"] += int((again & (counts.max(axis=1) == counts.sum(axis=1))).sum())
         self._sums["differs_from_most_votes"] += int(
             (counts[np.arange(len(best)), best] < counts.max(axis=1)).sum()
         )

@@ -131,9 +131,20 @@ def _people(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
             f"shared by at least {about['k']} annotators; what was not is `suppressed`. `prefer_not_to_say`, "
             "`not_asked`, `expired` and `revoked` are the reasons why an answer is absent."
         )
+    alike: dict[str, list[str]] = {}
     for field, people in figures["people"].items():
+        if len(people) == 1 and field != "site":
+            alike.setdefault(next(iter(people)), []).append(f"`{field}`")
+            continue
         lines.append(_table(f"`{field}`", ["annotators"], {name: [f"{n:,}"] for name, n in people.items()}))
-    if about["weighting"]:
+    for value, fields in sorted(alike.items()):
+        lines.append(f"`{value}` for every annotator: {', '.join(fields)}.")
+    if about["weighting"] and not any("reason" not in found for found in figures["coverage"].values()):
+        lines.append(
+            "Weights: none that tell people apart, for of no question with a population target "
+            f"({', '.join(about['weighting']['columns'])}) is an answer published."
+        )
+    elif about["weighting"]:
         weighting = about["weighting"]
         lines.append(
             f"Weights: raked to {', '.join(weighting['columns'])}; effective sample size "
@@ -176,7 +187,8 @@ def _agreement(figures: Mapping[str, Any]) -> str:
         (
             "Krippendorff's alpha with a 95 % bootstrap interval over items. `across` compares a group with everybody "
             "else on the same items (cross-replication reliability); a difference above 0 says that its members agree "
-            "with each other more than with the others. Disagreement is kept in the judgements, not voted away."
+            "with each other more than with the others. The interval of a difference holds for all groups of its "
+            "table at once (Bonferroni). Disagreement is kept in the judgements, not voted away."
         ),
     ]
     for name, found in figures["agreement"].items():
@@ -188,13 +200,7 @@ def _agreement(figures: Mapping[str, Any]) -> str:
                     f"{group['annotators']:,}",
                     f"{group['judgements']:,}",
                     _number(group["across"]),
-                    _figure(
-                        {
-                            "alpha": group["difference"],
-                            "low": group.get("difference_low"),
-                            "high": group.get("difference_high"),
-                        }
-                    ),
+                    _difference(group),
                 ]
         lines.append(
             _table(
@@ -224,11 +230,14 @@ def _filtered(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
             f"for `{about['consent']['purpose']}`."
         ),
     ]
-    for field, groups in figures["filtered_out"].items():
+    several = {field: groups for field, groups in figures["filtered_out"].items() if len(groups) > 1}
+    for field, groups in several.items():
         rows = {name: ["-" if part is None else f"{part:.0%}"] for name, part in groups.items()}
         lines.append(_table(f"`{field}`", ["rows quarantined"], rows))
     if not figures["filtered_out"]:
         lines.append("By group of people: not recorded.")
+    elif not several:
+        lines.append("By group of people: of no question is more than one group published.")
     if figures.get("without_consent") is not None:
         lines += _missing(figures["without_consent"], about["k"])
     return "\n\n".join(lines)
@@ -285,8 +294,12 @@ def _from_the_data(figures: Mapping[str, Any], about: Mapping[str, Any]) -> dict
         "across groups above.",
         "labels": "One row per judgement; a preference pair is one judgement that prefers one of two answers.",
         "updates": "A release never changes; a later one has another digest and other annotator ids.",
-        "excluded_perspectives": f"Quarantined rows (above by group, where recorded) and {counts['without_consent']:,} "
-        "judgements without live consent.",
+        "excluded_perspectives": "Quarantined rows (above by group, where recorded)"
+        + (
+            ". No state of consent was consulted."
+            if about["consent"] is None
+            else f" and {counts['without_consent']:,} judgements without live consent."
+        ),
     }
     if figures["coverage"]:
         answers["perspectives"] = (
@@ -336,6 +349,11 @@ def _figure(found: Mapping[str, Any]) -> str:
     if found["low"] is None or found["high"] is None:
         return _number(found["alpha"])
     return f"{found['alpha']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+
+
+def _difference(group: Mapping[str, Any]) -> str:
+    low, high = group.get("difference_simultaneous", (None, None))
+    return _figure({"alpha": group["difference"], "low": low, "high": high})
 
 
 def _number(value: float | None) -> str:

@@ -52,7 +52,8 @@ def aggregates_section(figures: Mapping[str, Any]) -> str:
         head,
         (
             "Each is one reading of the judgements above, and none replaces them; `aggregates.parquet` has them by item. "
-            f"Of {items['items']:,} items {items['unanimous']:,} are unanimous; the mean entropy of the soft labels is "
+            f"Of {items['items']:,} items {items['judged_again']:,} were judged more than once, and "
+            f"{items['unanimous']:,} of these are unanimous; the mean entropy of the soft labels of all is "
             f"{items['mean_entropy']:.3f} (0 unanimous, 1 evenly split)."
         ),
     ]
@@ -91,6 +92,12 @@ def _models(crowd: Mapping[str, Any], rates: Mapping[str, Any]) -> list[str]:
         markdown_table(
             ["model", "strength (Bradley-Terry with ties)", "preferred (95 %)", "comparisons"], rows
         )
+    )
+    lines.append(
+        'Preferred: wins and half of the ties, by comparisons with another model; "neither" and "cannot judge" are no '
+        "comparison. Its interval takes people as clusters (Wilson's, with the effective number of judgements). "
+        "Strengths have mean zero; ± is one standard error that takes every comparison for independent, as if no person "
+        "had judged twice: it is too small where people differ. No judgement is weighted."
     )
     columns = list(next(iter(rates.values()))["by"])
     for column in columns:
@@ -138,6 +145,11 @@ def learning_section(figures: Mapping[str, Any]) -> str:
                 for row in found["per_person"]
             ],
         ),
+        (
+            "Each row is of the people who have so many judgements before their last third, so rows are of different "
+            "people: within a row the fallback is theirs, from row to row it is not. The gain's interval is Student's "
+            "over people, for one row at a time."
+        ),
         _enough(found["per_person"]),
     ]
     if found["per_group"]:
@@ -171,10 +183,13 @@ def _sampled(found: Mapping[str, Any]) -> str:
 
 
 def _enough(rows: Sequence[Mapping[str, Any]]) -> str:
-    better = [row["judgements"] for row in rows if row["gain_low"] > 0]
+    told = [row for row in rows if row["judgements"]]
+    better = [f"{row['judgements']:,}" for row in told if row["gain_low"] > 0]
     if better:
+        where = "at every number tried" if len(better) == len(told) else f"at {', '.join(better)}"
         return (
-            f"From {better[0]:,} judgements on, a person's own judgements predict better than the fallback."
+            f"A person's own judgements predict better than the fallback {where}: there the interval lies above no gain"
+            + ("." if len(better) == len(told) else "; at the other numbers it does not.")
         )
     return "At no number of judgements here does a person's own prediction beat the fallback for certain."
 
@@ -193,6 +208,7 @@ def limits_section(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
             "the share of annotators who answered a question, where it is given: an answer may be suppressed or "
             "withheld"
         )
+    untold.append("how many judgements have a rationale: free text is withheld")
     untold.append("where judgements were collected: their site and source are not among the columns")
     lines = [
         "## What the tables cannot tell",

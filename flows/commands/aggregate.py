@@ -152,7 +152,8 @@ def _show(file: Path, found: Aggregates) -> None:
     figures = found.figures
     items = figures["items"]
     console.print(
-        f"[bold]{file.name}[/bold]: {many(items['items'], 'item')}, {items['unanimous']:,} unanimous; mean entropy of the "
+        f"[bold]{file.name}[/bold]: {many(items['items'], 'item')}, {items['judged_again']:,} judged more than once, "
+        f"{items['unanimous']:,} of these unanimous; mean entropy of the "
         f"shares {items['mean_entropy']:.3f} (0 unanimous, 1 evenly split)"
     )
     model = figures["dawid_skene"]

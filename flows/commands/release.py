@@ -136,7 +136,8 @@ def _own(folder: Path) -> list[Contradiction]:
     for other in sorted(folder.iterdir()):
         if (
             other.name not in found.manifest["files"]
-            and other.name != "release.json"
+            # A manifest of its own kind stands beside in the object store; nothing else may.
+            and other.name not in ("release.json", "manifest.json")
             and other.suffix != ".md"
         ):
             broken[other.name] = "is not named by release.json and lies beside it"

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from scipy.optimize import minimize
 
-from annotation.card_parts import learning_section
+from annotation.card_parts import _enough, learning_section
 from annotation.learning_curve import RIDGE_CLOSER, LearningParts, _u, fit_weights
 
 
@@ -134,3 +134,16 @@ def test_too_little_is_said() -> None:
     judgements, items, annotators = world(3, 2, personal=1.0, by_group=0.0)
     assert "too few people" in curve((judgements, items, annotators))["reason"]
     assert "no preference" in curve((judgements.head(0), items, annotators))["reason"]
+
+
+def test_enough_is_said_of_those_numbers_only_where_it_holds() -> None:
+    """Once "from 1 on" was said where the interval at 8 held no gain."""
+
+    def said(*lows: float) -> str:
+        rows = [{"judgements": n, "gain_low": low} for n, low in zip((0, 1, 4, 8), lows, strict=True)]
+        return _enough(rows)
+
+    assert "fallback at 1, 4:" in said(0.0, 0.1, 0.1, -0.1)
+    assert "at the other numbers it does not" in said(0.0, 0.1, 0.1, -0.1)
+    assert "at every number tried" in said(0.0, 0.1, 0.1, 0.1)
+    assert said(0.0, 0.0, 0.0, 0.0).startswith("At no number")

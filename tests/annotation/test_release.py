@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from annotation.agreement import Level, alpha
 from annotation.agreement_report import assess
-from annotation.card import QUESTIONS
+from annotation.card import QUESTIONS, card
 from annotation.importers import read_pandalm
 from annotation.patterns import histogram_of_matrix
 from annotation.release import AlignmentTarget, Release, build_release
@@ -335,6 +335,29 @@ def test_consent_keeps_judgements_out(policy: EffectivePolicy) -> None:
     strict = compose(load_pack("provider"), at=datetime(2026, 1, 1, tzinfo=UTC))
     with pytest.raises(InputError, match="another purpose"):
         build(strict, [batch(made)], consents=LiveConsents(purpose="fun", live=live))
+
+
+def test_what_is_the_same_for_everybody_is_said_once(release: Release) -> None:
+    """A dozen tables of one line each once hid the one that told people apart."""
+    people = {field: {"suppressed": 12} for field in ("age", "gender")} | {"languages": {"not_asked": 12}}
+    filtered = {"age": {"suppressed": 0.02}}
+    figures = {**release.figures, "people": {"site": {"main": 12}, **people}, "filtered_out": filtered}
+    figures["coverage"] = {"gender": {"reason": "no annotator's answer to this question is published"}}
+    shown = card(figures, release.manifest)
+    assert "`suppressed` for every annotator: `age`, `gender`." in shown
+    assert "`not_asked` for every annotator: `languages`." in shown
+    assert "of no question is more than one group published" in shown
+    assert "effective sample size" not in shown
+    assert "Weights: none that tell people apart" in shown
+    assert "judgements without live consent" not in shown
+
+
+def test_the_card_reads_differences_for_all_groups_at_once(release: Release) -> None:
+    found = release.figures["agreement"]["preference"]
+    group = found["by"]["gender"]["female"]
+    low, high = group["difference_simultaneous"]
+    assert low <= group["difference_low"] <= group["difference_high"] <= high
+    assert f"| {group['difference']:.3f} [{low:.3f}, {high:.3f}] |" in release.card
 
 
 def test_card_says_target_first_and_what_is_unknown(release: Release) -> None:

@@ -255,7 +255,9 @@ def test_soft_labels_and_consensus(files: Files) -> None:
             assert getattr(row, f"worst_group_{field}") == pytest.approx(worst)
     figures = files.figures["aggregates"]["items"]
     assert figures["mean_entropy"] == pytest.approx(entropy / len(total))
-    assert figures["unanimous"] == sum(max(counts[i, c] for c in categories) == total[i] for i in total)
+    again = [i for i in total if total[i] > 1]
+    assert figures["judged_again"] == len(again)
+    assert figures["unanimous"] == sum(max(counts[i, c] for c in categories) == total[i] for i in again)
 
 
 def test_dawid_skene(files: Files) -> None:
@@ -499,6 +501,7 @@ def test_every_figure_was_looked_at(files: Files) -> None:
     for words in (
         "rows read and quarantined",
         "answered a question",
+        "have a rationale",
         "where judgements were collected",
         "seed 7",
     ):

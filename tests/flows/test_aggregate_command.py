@@ -79,7 +79,7 @@ def test_every_reading_stands_beside_the_others(file: Path, tmp_path: Path) -> N
 
 def test_for_people(file: Path) -> None:
     shown = call(file, *COLUMNS, *THINGS, "--by", "sex")
-    assert "36 items, 0 unanimous" in shown
+    assert "36 judged more than once, 0 of these unanimous" in shown
     assert "reliability" in shown
     assert "whoever differs wrong" in shown.replace("\n", " ")
 
