@@ -25,9 +25,10 @@ _LICENCES: Final = {
 }
 _NOUNS: Final = {
     "judgements": r"judge?ments?|ratings?|votes?|labels|responses",
-    "annotators": r"annotators?|participants?|raters?|crowdworkers?|people",
+    "annotators": r"annotators?|participants?|raters?|labell?ers?|(?:crowd)?workers?|users?|respondents?|people",
     "items": r"items?|prompts?|conversations?|questions?|tasks",
     "pairs": r"preference pairs?|comparisons?|pairs?",
+    "rows": r"rows?|records?|entries|examples?|samples?|data points?",
 }
 _COUNT: Final = re.compile(
     r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d+)\s+(?:(?:unique|distinct|different|human)\s+)?("
@@ -48,7 +49,7 @@ class LicenceClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountClaim:
-    """``1,500 participants``: a number of judgements, annotators, items or pairs."""
+    """``1,500 participants``: a number of judgements, annotators, items, pairs or rows."""
 
     line: int
     noun: str

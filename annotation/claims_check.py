@@ -21,6 +21,7 @@ __all__ = ["ColumnCounts", "Contradiction", "contradictions"]
 
 _LABELS_KNOWN = 0.6
 _FEW = 200
+_IDS = ("id", "annotator", "item", "user", "rater", "worker", "participant", "respondent", "person")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +147,13 @@ def _counts(
 ) -> list[Contradiction]:
     """Counts in running text. What is not known is compared with row counts and ids of the files."""
     found = []
-    possible = {frame.height for frame in frames.values()}
+    rows = {frame.height for frame in frames.values()} | {sum(frame.height for frame in frames.values())}
+    possible = set(rows)
     for frame in frames.values():
         possible |= {
             frame[column].n_unique()
             for column in frame.columns
-            if not frame[column].dtype.is_nested()
-            and column.lower().endswith(("id", "annotator", "item", "user", "rater"))
+            if not frame[column].dtype.is_nested() and column.lower().endswith(_IDS)
         }
     for claim in count_claims(card):
         if claim.noun in counts:
@@ -165,14 +166,14 @@ def _counts(
                         but=f"the data hold {counts[claim.noun]:,}",
                     )
                 )
-        elif frames and claim.count not in possible:
-            near = min(possible, key=lambda many, wanted=claim.count: abs(many - wanted))  # type: ignore[misc]
+        elif frames and claim.count not in (known := rows if claim.noun == "rows" else possible):
+            near = min(known, key=lambda many, wanted=claim.count: abs(many - wanted))  # type: ignore[misc]
             found.append(
                 Contradiction(
                     where=f"{name}:{claim.line}",
                     what=f"number of {claim.noun}",
                     says=claim.words,
-                    but=f"no file has so many rows or ids; the nearest is {near:,}",
+                    but=f"no file has so many rows{'' if claim.noun == 'rows' else ' or ids'}; the nearest is {near:,}",
                 )
             )
     return found

@@ -178,6 +178,8 @@ def _lines(name: str, said: str, true: str) -> Iterator[Contradiction]:
         for shift in range(max(b - a, d - c)):
             here = one[a + shift] if a + shift < b else ""
             there = other[c + shift] if c + shift < d else ""
+            if not here.strip() and not there.strip():
+                continue
             yield Contradiction(
                 where=f"{name}:{min(a + shift, max(a, b - 1)) + 1}",
                 what="line",

@@ -70,6 +70,22 @@ def test_a_count_that_does_not_match_the_rows() -> None:
     assert entry.but == "the data hold 1,000"
 
 
+def test_rows_are_counted_as_rows_and_users_as_ids() -> None:
+    data = {"a.csv": PEOPLE.head(600), "b.csv": PEOPLE.tail(400).with_columns(worker=pl.lit("w"))}
+
+    def said(card: str) -> list[str]:
+        return [entry.says for entry in contradictions(card, data, name="c")]
+
+    assert said("600 rows and 400 records, together 1,000 examples, by 600 users.") == []
+    assert said("It holds 1,001 rows of 41 users; one of the 2 workers left.") == [
+        "1,001 rows",
+        "41 users",
+        "2 workers",
+    ]
+    # One worker is an id that occurs; one row is not how many any file has.
+    assert said("1 rows by 1 workers") == ["1 rows"]
+
+
 def test_counts_in_a_table_are_counts() -> None:
     card = "| ethnicity | people |\n|---|---|\n| White | 646 |\n| Black | 201 |\n"
     (sentence,) = found(card)
