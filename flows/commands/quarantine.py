@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from governance.errors import InputError
 from governance.wording import many
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def resubmit(
     from infra.resubmissions import resubmit as take
 
     rows = list(_corrections(file))
+    if not rows:
+        raise InputError("holds no row", file=str(file), expected="corrected rows, one JSON object a line")
     with open_platform(home) as platform:
         batch = _newest(platform, site)
         failed = {(row["source"], row["source_ref"]): row["rules"] for row in _rows(platform, batch)}
@@ -130,7 +133,6 @@ def resubmit(
 
 
 def _corrections(file: Path) -> Iterator[dict[str, Any]]:
-    from governance.errors import InputError
     from infra.given_files import read_text
 
     lines = read_text(file).splitlines()

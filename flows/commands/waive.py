@@ -97,10 +97,18 @@ def _asked(policy: EffectivePolicy, asked: dict[str, Any], now: datetime, days: 
         if not value:
             raise InputError("is needed", field=name, expected="`bounds waive --help` names all")
     found = policy.rule(asked["RULE"])
+    if found is None:
+        raise InputError(
+            "no such rule is in force",
+            field="RULE",
+            value=asked["RULE"],
+            expected=" or ".join(sorted(each.id for each in policy.rules if each.waivable))
+            or "a rule that its owner marked waivable; none is",
+        )
     moment = now.replace(microsecond=0)
     made = Waiver(
         rule=asked["RULE"],
-        document=found.document.digest if found else "sha256:" + "0" * 64,
+        document=found.document.digest,
         model=asked["--model"],
         version=asked["--version"],
         reason=asked["--reason"],

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from governance.errors import BoundsError, InputError, OutsideError
+from governance.errors import BoundsError, InputError, OutsideError, in_words
 from infra.stack.part import Part, PartStatus, State
 from infra.stack.ports import is_free
 from infra.stack.process import Child, log_tail
@@ -141,8 +141,10 @@ class Supervisor:
                     before = watched.state
                     try:
                         self._step(watched)
-                    except (BoundsError, OSError) as error:
-                        self._crashed(watched, str(error), final=isinstance(error, BoundsError))
+                    except BoundsError as error:
+                        self._crashed(watched, str(error), final=True)
+                    except OSError as error:
+                        self._crashed(watched, f"{error.filename}: {in_words(error)}")
                     after = watched.state
                 if after is not before:
                     self._tell()

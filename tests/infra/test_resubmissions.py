@@ -174,6 +174,13 @@ def test_the_command_shows_the_quarantine_and_takes_it_back(platform: Platform, 
         catch_exceptions=False,
     )
     assert json.loads(told.stdout)["resubmitted"][0]["revision"] == 2
+    (tmp_path / "nothing").write_text("\n")
+    with pytest.raises(InputError, match="nothing: holds no row"):
+        CliRunner().invoke(
+            app,
+            ["resubmit", str(tmp_path / "nothing"), "--reason", "x", "--by", "y", *home],
+            catch_exceptions=False,
+        )
     assert validated(platform, batch).summary.failed_rules == {}
     file.write_text("[]\n")
     with pytest.raises(InputError, match="not an object"):
