@@ -31,7 +31,6 @@ class Survey:
         self.judgements = 0
         self.items = 0
         self.rationales = 0
-        self.simulated_items = 0
         self.judged_under: set[str] = set()
         self._people = pl.DataFrame(schema=_COUNTED)
         self._content = ContentHash(), ContentHash(), ContentHash()
@@ -49,7 +48,6 @@ class Survey:
         self.judgements += judgements.height
         self.items += items.height
         self.rationales += judgements.height - judgements["rationale"].null_count()
-        self.simulated_items += int(items["simulated"].sum())
         self.judged_under |= set(judgements["policy_digest"].drop_nulls().unique().to_list())
         counted = judgements.group_by("annotator", "site").agg(
             pl.col("simulated").any(), pl.len().alias("judgements")

@@ -83,11 +83,6 @@ class SiteSettings(_Shape):
     )
 
     @property
-    def object_prefix(self) -> str:
-        """Prefix of the site's raw events in the object store."""
-        return f"raw/{self.id}"
-
-    @property
     def work_pool(self) -> str:
         """Name of the Prefect work pool whose workers act for the site."""
         return f"site-{self.id}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.commands.agreement import _level, _names, _table
+from flows.commands.judgement_table import judgement_table, level_named, names_in
 from governance.wording import many
 
 if TYPE_CHECKING:
@@ -57,22 +57,22 @@ def aggregate(
     if (first is None) != (second is None):
         raise InputError("--first and --second belong together", field="--first" if first else "--second")
     if file.is_dir():
-        frame, people = _release(file, _names(by))
+        frame, people = _release(file, names_in(by))
     else:
-        names = [*_names(by), *([first, second] if first and second else [])]
-        table = _table(
+        names = [*names_in(by), *([first, second] if first and second else [])]
+        table = judgement_table(
             file,
             item=item,
-            annotators=_names(annotator),
+            annotators=names_in(annotator),
             value=value,
-            wide=[*_names(wide), *_names(columns)],
-            level=_level("nominal"),
+            wide=[*names_in(wide), *names_in(columns)],
+            level=level_named("nominal"),
             by=names,
             missing=missing or [],
             order=[],
         )
         frame, people = _judged(
-            table, _names(by), first, second, {first_is: "first", second_is: "second", tie_is: "tie"}
+            table, names_in(by), first, second, {first_is: "first", second_is: "second", tie_is: "tie"}
         )
     if frame.is_empty():
         raise InputError("holds no judgement", file=str(file))

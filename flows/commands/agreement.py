@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.judgement_table import judgement_table, level_named, names_in
 from governance.wording import many
 
 if TYPE_CHECKING:
-    import polars as pl
     from rich.table import Table
 
-    from annotation.agreement import Level
     from annotation.agreement_report import AgreementReport, GroupReport
 
 __all__ = ["agreement"]
@@ -66,24 +64,24 @@ def agreement(
     from annotation.agreement_report import assess
     from governance.errors import RecordError
 
-    frame = _table(
+    frame = judgement_table(
         file,
         item=item,
-        annotators=_names(annotator),
+        annotators=names_in(annotator),
         value=value,
-        wide=[*_names(wide), *_names(columns)],
-        level=_level(level),
-        by=_names(by),
+        wide=[*names_in(wide), *names_in(columns)],
+        level=level_named(level),
+        by=names_in(by),
         missing=missing or [],
         categories=category or [],
-        order=_names([order] if order else None),
+        order=names_in([order] if order else None),
     )
     _check_confidence(confidence)
     try:
         report = assess(
             frame,
-            level=_level(level),
-            by=_names(by),
+            level=level_named(level),
+            by=names_in(by),
             replicates=bootstrap,
             seed=seed,
             confidence=confidence,
@@ -99,20 +97,6 @@ def agreement(
         _show(file, report)
 
 
-def _names(given: list[str] | None) -> list[str]:
-    return [name.strip() for entry in given or [] for name in entry.split(",") if name.strip()]
-
-
-def _level(word: str) -> Level:
-    from annotation.agreement import Level
-    from governance.errors import InputError
-
-    try:
-        return Level(word)
-    except ValueError as error:
-        raise InputError("no such level", field="--level", value=word, expected=", ".join(Level)) from error
-
-
 def _check_confidence(confidence: float) -> None:
     from governance.errors import InputError
 
@@ -120,48 +104,6 @@ def _check_confidence(confidence: float) -> None:
         raise InputError(
             "confidence is a share", field="--confidence", value=confidence, expected="between 0 and 1"
         )
-
-
-def _table(
-    file: Path,
-    *,
-    item: str | None,
-    annotators: list[str],
-    value: str | None,
-    wide: list[str],
-    **settings: Any,
-) -> pl.DataFrame:
-    from annotation.long_form import from_long, from_wide
-    from governance.errors import InputError
-    from infra.tabular import read_table
-
-    table = read_table(file)
-    if not wide and len(annotators) > 1:
-        wide, annotators = annotators, []
-    if not wide and not annotators and value is None:
-        wide = [name for name in table.columns if re.fullmatch(r"annotator[ _-]?\d+", name)]
-        item = item or ("idx" if "idx" in table.columns else None)
-    if wide:
-        if value is not None or annotators:
-            raise InputError(
-                "a wide table has no column of annotators or values", field="--wide", expected="--wide alone"
-            )
-        if len(wide) == 1:
-            raise InputError(
-                "one annotator agrees with nobody",
-                field="--wide",
-                value=wide[0],
-                expected="two columns or more",
-            )
-        return from_wide(table, annotators=wide, item=item, file=str(file), **settings)
-    for name, given in (("--item", item), ("--annotator", annotators), ("--value", value)):
-        if not given:
-            raise InputError(
-                "which column?", file=str(file), field=name, expected=f"one of {', '.join(table.columns)}"
-            )
-    return from_long(
-        table, item=str(item), annotator=annotators[0], value=str(value), file=str(file), **settings
-    )
 
 
 def _figure(value: float | None, low: float | None = None, high: float | None = None) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from flows.commands.options import AsJson, Home, Site
 from governance.errors import InputError
 from governance.wording import many
 
@@ -25,9 +26,6 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Invite the people of the portal, and see how far they are.")
 
-Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
-Site = Annotated[str | None, typer.Option(help="The site; the first by default.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _MOST_DAYS = 366
 
 
@@ -46,7 +44,7 @@ def invite(
     site: Site = None,
     *,
     simulated: Annotated[bool, typer.Option("--simulated", help="Programs that play people.")] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make personal links. They are printed this once; only their hashes are kept.
 
@@ -92,7 +90,7 @@ def invite(
 
 
 @app.command("list")
-def list_people(home: Home = None, site: Site = None, as_json: Json = False) -> None:
+def list_people(home: Home = None, site: Site = None, as_json: AsJson = False) -> None:
     """Everybody of a site by pseudonym: how far they are, and how much they judged. No names."""
     from annotation.pay import in_words
     from infra import enrolment

@@ -13,6 +13,7 @@ from flows.commands.audit_options import check_options
 from flows.commands.audit_review import review_command
 from flows.commands.audit_show import show_command
 from flows.commands.audit_views import print_json, say_reports, show_changes, show_plans, show_result
+from flows.commands.options import AsJson
 from governance.errors import InputError
 
 __all__ = ["app"]
@@ -56,8 +57,6 @@ Against = Annotated[
 ]
 
 app.add_typer(judge_app, name="judge")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
 @app.callback()
@@ -132,7 +131,7 @@ def audit(
         Path | None, typer.Option(help="File that holds the key of a judging model's endpoint.")
     ] = None,
     seed: Seed = 0,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Audit a model version, an endpoint, or stored completions. Exit 0: passed; 1: not passed; 2: bad input."""
     if ctx.invoked_subcommand is not None:
@@ -237,7 +236,7 @@ def plan(
     bounds: Annotated[bool, typer.Option(help="Try the bounds of the profiles' wishes.")] = True,
     against: Against = None,
     seed: Seed = 0,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """What an audit would ask, for which rules, judged how (--policy); or how many families a limit needs (--max-rate)."""
     if policy:
@@ -304,7 +303,7 @@ app.command("show")(show_command)
 def difference(
     before: Annotated[Path, typer.Argument(help="report.json of the earlier audit.")],
     after: Annotated[Path, typer.Argument(help="report.json of the later audit.")],
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """What changed between two audits. Exit 1 when a rule that passed no longer does."""
     from governance.audit.report import diff

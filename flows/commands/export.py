@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.commands.options import Home
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -16,7 +18,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Home = Annotated[Path | None, typer.Option("--home", help="Data folder; BOUNDS_HOME or .bounds by default.")]
 Model = Annotated[str, typer.Argument(help="Registered model.")]
 Version = Annotated[str, typer.Argument(help="Its version.")]
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flows.commands.options import AsJson, Home
 from governance.wording import many
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Tell MLflow's gates what holds now; set a host up behind one.", no_args_is_help=True)
 
-Home = Annotated[Path | None, typer.Option("--home", help="The data folder; by default BOUNDS_HOME.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
-
 
 @app.command()
-def publish(home: Home = None, as_json: Json = False) -> None:
+def publish(home: Home = None, as_json: AsJson = False) -> None:
     """Publish the policy in force, the trust and the newest decisions; nothing new where nothing changed."""
     from flows.wiring import clock, open_platform
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from flows.commands.options import Home, Site
 from governance.errors import InputError
 from governance.wording import many
 
@@ -21,8 +22,6 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Items of known answer: declare, list and take back.")
 
-Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
-Site = Annotated[str | None, typer.Option(help="The site; the first by default.")]
 By = Annotated[str, typer.Option(help="Who of the staff stands behind the answers.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace other answers that are there.")]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.options import AsJson, Home
 from governance.errors import InputError
 from governance.wording import many
 
@@ -28,12 +29,10 @@ File = Annotated[Path, typer.Argument(help="The file to read.", metavar="PATH")]
 Mapping = Annotated[
     Path | None, typer.Option("--mapping", help="Codebook mapping (YAML) instead of the shipped one.")
 ]
-Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
 Site = Annotated[str | None, typer.Option(help="Site to record the judgements under; the first by default.")]
 ItemsOnly = Annotated[bool, typer.Option("--items-only", help="Leave the judgements of the file out.")]
 Queue = Annotated[bool, typer.Option("--queue", help="Put the items before the annotators of the site.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Import nothing if any row is refused (exit 2).")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command()
@@ -44,7 +43,7 @@ def pandalm(
     items_only: ItemsOnly = False,
     queue: Queue = False,
     strict: Strict = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """PandaLM's human-judged test set (a JSON array; three annotators per pair)."""
     from annotation.importers import read_pandalm
@@ -63,7 +62,7 @@ def trl(
     items_only: ItemsOnly = False,
     queue: Queue = False,
     strict: Strict = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Preference pairs as TRL reads them (JSON Lines: prompt, chosen, rejected; plain or conversational)."""
     from annotation.importers import read_trl
@@ -85,7 +84,7 @@ def prism(
     items_only: ItemsOnly = False,
     queue: Queue = False,
     strict: Strict = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """The PRISM alignment data set: people, their conversations, a rating of every answer."""
     from annotation.importers import read_prism
@@ -105,7 +104,7 @@ def dices(
     items_only: ItemsOnly = False,
     queue: Queue = False,
     strict: Strict = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """DICES 350 or 990 (CSV): many documented raters on the safety of each conversation."""
     from annotation.importers import read_dices
@@ -122,7 +121,7 @@ def hh_rlhf(
     items_only: ItemsOnly = False,
     queue: Queue = False,
     strict: Strict = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """HH-RLHF (JSON Lines, also .gz): the prompt is what chosen and rejected share at their beginning."""
     from annotation.importers import read_hh_rlhf
@@ -140,7 +139,7 @@ def label_studio(
     items_only: ItemsOnly = False,
     queue: Queue = False,
     strict: Strict = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """A JSON export of a Label Studio project with pairs; other columns and labels by --mapping."""
     from annotation.importers import read_label_studio

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flows.commands.options import AsJson, Home
+
 __all__ = ["app"]
 
 app = typer.Typer(help="Make, list and take back API keys of the policy service.", no_args_is_help=True)
-
-Home = Annotated[Path | None, typer.Option("--home", help="The data folder; by default BOUNDS_HOME.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 
 
 @app.command()
@@ -25,7 +23,7 @@ def create(
         typer.Option("--scope", "-s", help="policies:read, resolve or feedback:write; may be repeated."),
     ],
     home: Home = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, this once: only its hash is kept."""
     from infra.settings import default_home
@@ -36,7 +34,7 @@ def create(
 
 
 @app.command("list")
-def list_keys(home: Home = None, as_json: Json = False) -> None:
+def list_keys(home: Home = None, as_json: AsJson = False) -> None:
     """Who holds a key, for what, and since when."""
     from infra.settings import default_home
     from infra.web.keys import ApiKeys

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from flows.commands.options import AsJson, Home, Site
 from governance.errors import InputError, OutsideError
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ app = typer.Typer(
     no_args_is_help=True, help="Let people of the portal talk with several models at once, blind."
 )
 
-Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
-Site = Annotated[str | None, typer.Option(help="The site; the first by default.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _TRIAL = [{"role": "user", "content": "Please answer with one short sentence: what is a library?"}]
 
 
@@ -49,7 +47,7 @@ def open_(
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Do not ask each model once beforehand.")
     ] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Open a campaign with two to four models of the settings (`live.NAME` with url, model, key).
 
@@ -102,7 +100,7 @@ def close(home: Home = None, site: Site = None) -> None:
 
 
 @app.command()
-def status(home: Home = None, site: Site = None, as_json: Json = False) -> None:
+def status(home: Home = None, site: Site = None, as_json: AsJson = False) -> None:
     """How every campaign of a site goes: conversations, answers, errors, answers that name a model. No words."""
     from infra.live_campaigns import progress
 

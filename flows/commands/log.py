@@ -10,15 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.commands.options import AsJson, Home
 from governance.errors import InputError, in_words
 from governance.wording import many
 
 __all__ = ["app"]
 
 app = typer.Typer(help="The append-only log: list, show, prove, witness, export.", no_args_is_help=True)
-
-Home = Annotated[Path | None, typer.Option("--home", help="Data folder; BOUNDS_HOME or .bounds by default.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("list")

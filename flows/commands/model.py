@@ -11,14 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.commands.options import AsJson, Home
 from governance.errors import InputError
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Verify or fetch the model that carries an alias.", no_args_is_help=True)
 
-Home = Annotated[Path | None, typer.Option("--home", help="Data folder; BOUNDS_HOME or .bounds by default.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Uri = Annotated[str, typer.Argument(help="models:/NAME@ALIAS")]
 
 

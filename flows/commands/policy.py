@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.commands.options import AsJson
 from governance.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ Places = Annotated[
 ]
 Application = Annotated[str | None, typer.Option("--application", "-a", help="Id of the application.")]
 At = Annotated[str | None, typer.Option("--at", help="Instant to compose for, 2026-12-02; none: now.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Policy = Annotated[
     list[str], typer.Option("--policy", "-p", help="Files, folders or packs; may be repeated.")
 ]
@@ -44,7 +44,7 @@ def check(
     application: Application = None,
     at: At = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find conflicts and weaknesses of a stack before it is used; exit 1 on an error."""
     from governance.policy.conflicts import check as check_stack
@@ -83,7 +83,7 @@ def diff(
     jurisdiction: Places = None,
     application: Application = None,
     at: At = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what changed in meaning, each change with an example; a reformatted file has no difference."""
     from governance.policy.diff import Direction
@@ -123,7 +123,7 @@ def resolve(
     application: Application = None,
     at: At = None,
     prompt: Annotated[bool, typer.Option("--prompt", help="Print the system-prompt fragment only.")] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is in force for a person: settings, what was denied or clipped, and by whom."""
     from governance.policy.resolve import resolve as settle
@@ -150,7 +150,7 @@ def explain(
     jurisdiction: Places = None,
     application: Application = None,
     at: At = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say who set a rule, why, since when, what it overrides, and how it is audited."""
     from governance.policy.explain import explain as tell
@@ -175,7 +175,7 @@ def try_cases(
     jurisdiction: Places = None,
     application: Application = None,
     at: At = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the cases kept beside policies; exit 1 when one does not come out as its name says."""
     from governance.policy.cases import rule_coverage, run_case
@@ -224,7 +224,7 @@ def coverage(
         Path | None, typer.Option(help="Probe set that is to try the rules.", show_default="the shipped one")
     ] = None,
     at: At = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show which codes of the risk taxonomy have rules, which of them are really tried by probes, and which have neither."""
     from governance import taxonomy
@@ -273,7 +273,7 @@ def show(
     jurisdiction: Places = None,
     application: Application = None,
     at: At = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a stack puts in force, with the digest of each document."""
     documents = _documents(paths)
@@ -299,7 +299,7 @@ def pin(
         list[str],
         typer.Option("--with", help="The stack that holds what it extends: files, folders or packs."),
     ],
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Rewrite the digests in a document's `extends` in place; the rest of the file stays as it is."""
     from infra.policy_files import pin as rewrite

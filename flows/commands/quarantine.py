@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.commands.options import AsJson, Home
 from governance.errors import InputError
 from governance.wording import many
 
@@ -20,9 +21,7 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="See what was set aside and why; submit corrected rows again.")
 
-Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
 Site = Annotated[str, typer.Option(help="The site.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def _newest(platform: Platform, site: str) -> str:

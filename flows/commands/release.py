@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from flows.commands.way import AsJson, Home, _print, _run
+from flows.commands.flow_runs import print_result, run_flow
+from flows.commands.options import AsJson, Home
 from governance.wording import many
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def release(
 
         return release
 
-    _print(
-        _run(home, flow, better=better, asked=asked, for_whom=for_whom, seed=seed, for_study=for_study),
+    print_result(
+        run_flow(home, flow, better=better, asked=asked, for_whom=for_whom, seed=seed, for_study=for_study),
         lambda r: [
             f"release {r['release']}",
             f"  batches {', '.join(r['batches'])}",

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from flows.commands.options import AsJson
+
 if TYPE_CHECKING:
     from infra.stack.health import StackHealth
 
@@ -21,7 +23,6 @@ __all__ = ["down", "status", "up"]
 Home = Annotated[
     Path | None, typer.Option("--home", help="The data folder.", show_default="$BOUNDS_HOME or .bounds")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 _STOP_SECONDS = 90.0
 
 
@@ -41,7 +42,7 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when it is ready; it runs on.")
     ] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start the embedded stack and keep it running until Ctrl-C or `bounds down`."""
     from infra.settings import default_home
@@ -111,7 +112,7 @@ def _is_alive(pid: int) -> bool:
         return not Path("/proc").is_dir()
 
 
-def status(home: Home = None, as_json: Json = False) -> None:
+def status(home: Home = None, as_json: AsJson = False) -> None:
     """Say what runs where, and how it is; exit 0 when all of it answers, else 1."""
     from infra.settings import default_home
     from infra.stack.health import look

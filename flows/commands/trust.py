@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.commands.options import Home
 from governance.errors import InputError
 from governance.wording import many
 
@@ -20,7 +21,6 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Who may sign as what: show, key, draft, sign, apply, revoke.", no_args_is_help=True)
 
-Home = Annotated[Path | None, typer.Option("--home", help="Data folder; BOUNDS_HOME or .bounds by default.")]
 KeyFile = Annotated[
     Path, typer.Option("--key", help="Your key file; passphrase from BOUNDS_PASSPHRASE, or asked.")
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.commands.options import AsJson
 from governance.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ Trust = Annotated[
     str | None,
     typer.Option("--trust", help="Digest of a trust version, as you were told; else the bundle's own."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("log")

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from flows.commands.flow_runs import print_result, run_flow
+from flows.commands.options import AsJson, Home
 from governance.wording import many
 
 __all__ = ["collect", "promote", "reaudit", "train", "validate"]
-
-Home = Annotated[Path | None, typer.Option(help="Data folder; BOUNDS_HOME or .bounds by default.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
-
-def _run(home: Path | None, flow: Callable[[], Callable[..., Any]], **parameters: Any) -> Any:
-    """Run a flow in this process, with the Prefect server of the data folder.
-
-    The flow is given by a function that imports it: Prefect reads its settings when it is imported.
-    """
-    from flows.running import use_prefect
-    from infra.settings import load_settings
-
-    settings = load_settings(home)
-    use_prefect(settings)
-    return flow()(home=str(settings.home), **parameters)
-
-
-def _print(result: Any, lines: Callable[[Any], list[str]], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(result, sort_keys=True))
-        return
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
-    for line in lines(result):
-        console.print(line)
 
 
 def collect(
@@ -55,8 +28,8 @@ def collect(
 
         return collect
 
-    _print(
-        _run(home, flow, site=site),
+    print_result(
+        run_flow(home, flow, site=site),
         lambda r: [
             f"site [b]{r['site']}[/b]: {r['shown']} newly shown, {many(r['new'], 'new event')}; all events {r['events']}"
         ],
@@ -77,8 +50,8 @@ def validate(
 
         return validate
 
-    batches = _run(home, flow, site=site)
-    _print(batches, lambda rows: [line for row in rows for line in _batch(row)], as_json=as_json)
+    batches = run_flow(home, flow, site=site)
+    print_result(batches, lambda rows: [line for row in rows for line in _batch(row)], as_json=as_json)
     if not batches or any(row["verdict"] != "PASSED" for row in batches):
         raise typer.Exit(1)
 
@@ -118,8 +91,8 @@ def train(
 
         return train
 
-    _print(
-        _run(home, flow, kinds=tuple(kinds or ("unbounded", "bounded")), release=release, seed=seed),
+    print_result(
+        run_flow(home, flow, kinds=tuple(kinds or ("unbounded", "bounded")), release=release, seed=seed),
         lambda r: [f"{r['model']} version {version}: {kind}" for kind, version in r["versions"].items()],
         as_json=as_json,
     )
@@ -142,9 +115,9 @@ def promote(
 
         return promote
 
-    result = _run(home, flow, version=version, alias=alias, model=model)
+    result = run_flow(home, flow, version=version, alias=alias, model=model)
     word = "[green]promoted[/green]" if result["promoted"] else "[red]refused[/red]"
-    _print(
+    print_result(
         result,
         lambda r: [
             f"{r['model']} version {r['version']} as {r['alias']}: {word}",
@@ -183,8 +156,8 @@ def reaudit(*, home: Home = None, as_json: AsJson = False) -> None:
 
         return reaudit
 
-    rows = _run(home, flow)
-    _print(
+    rows = run_flow(home, flow)
+    print_result(
         rows,
         lambda found: (
             [line for row in found for line in _stands(row)] or ["no version carries a protected alias"]

@@ -113,11 +113,6 @@ class CompletionFile:
         return tuple(row.id for row in self.rows if known.get(row.id) != normal_form(row.prompt))
 
     @property
-    def has_human_labels(self) -> bool:
-        """Whether people labelled the completions."""
-        return HUMAN_COLUMN in self.columns
-
-    @property
     def automatic_columns(self) -> tuple[str, ...]:
         """Columns of labels that no person gave."""
         return tuple(name for name in self.columns if name.endswith("label") and name != HUMAN_COLUMN)

@@ -247,10 +247,6 @@ class PromotionNeed:
     anytime: bool
     documents: tuple[DocumentRef, ...]
 
-    def accepts(self, grade: EvidenceGrade | str) -> bool:
-        """Whether evidence of this grade may pass the rule."""
-        return grade in self.evidence
-
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {

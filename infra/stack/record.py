@@ -46,7 +46,6 @@ class FolderLock:
     """
 
     def __init__(self, home: Path) -> None:
-        self._home = home
         self.descriptor = os.open(home / "stack.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -191,6 +191,3 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[FieldError] | None = None
-
-
-ResolveAnswerOrBatch = ResolveAnswer | BatchAnswer
