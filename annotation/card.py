@@ -185,27 +185,27 @@ def _agreement(figures: Mapping[str, Any]) -> str:
     lines = [
         "## Agreement",
         (
-            "Krippendorff's alpha with a 95 % bootstrap interval over items. `across` compares a group with everybody "
+            "Krippendorff's alpha with a 95 % bootstrap interval over items: those that two or more of the group judged "
+            "(`on items`; with a few of them the interval says little). `across` compares a group with everybody "
             "else on the same items (cross-replication reliability); a difference above 0 says that its members agree "
             "with each other more than with the others. The interval of a difference holds for all groups of its "
             "table at once (Bonferroni). Disagreement is kept in the judgements, not voted away."
         ),
     ]
     for name, found in figures["agreement"].items():
-        rows = {"all": [_figure(found), f"{found['annotators']:,}", f"{found['judgements']:,}", "", ""]}
+        rows = {"all": [_figure(found), *_rests_on(found), "", ""]}
         for field, groups in found["by"].items():
             for value, group in groups.items():
                 rows[f"{field}: {value}"] = [
                     _figure(group),
-                    f"{group['annotators']:,}",
-                    f"{group['judgements']:,}",
+                    *_rests_on(group),
                     _number(group["across"]),
                     _difference(group),
                 ]
         lines.append(
             _table(
                 f"{name} ({found['level']})",
-                ["alpha", "annotators", "judgements", "across", "difference"],
+                ["alpha", "annotators", "judgements", "on items", "across", "difference"],
                 rows,
             )
         )
@@ -230,7 +230,11 @@ def _filtered(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str:
             f"for `{about['consent']['purpose']}`."
         ),
     ]
-    several = {field: groups for field, groups in figures["filtered_out"].items() if len(groups) > 1}
+    several = {
+        field: groups
+        for field, groups in figures["filtered_out"].items()
+        if sum(part is not None for part in groups.values()) > 1
+    }
     for field, groups in several.items():
         rows = {name: ["-" if part is None else f"{part:.0%}"] for name, part in groups.items()}
         lines.append(_table(f"`{field}`", ["rows quarantined"], rows))
@@ -349,6 +353,11 @@ def _figure(found: Mapping[str, Any]) -> str:
     if found["low"] is None or found["high"] is None:
         return _number(found["alpha"])
     return f"{found['alpha']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+
+
+def _rests_on(found: Mapping[str, Any]) -> list[str]:
+    """Annotators, judgements, and the items with two of these judgements: only they have a part in alpha."""
+    return [f"{found[name]:,}" for name in ("annotators", "judgements", "pairable_items")]
 
 
 def _difference(group: Mapping[str, Any]) -> str:

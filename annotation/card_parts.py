@@ -169,6 +169,9 @@ def learning_section(figures: Mapping[str, Any]) -> str:
                 [f"`{found['group']}`", "judgements of the group", "people", "right", "log loss"], rows
             )
         )
+        lines.append(
+            "These rows have no interval: each is the mean over the people it counts, and few people tell little."
+        )
     return "\n\n".join(lines)
 
 

@@ -248,10 +248,13 @@ def _filtered(
             row = sums.setdefault(name if name in published and name != SUPPRESSED else SUPPRESSED, [0, 0])
             row[0] += count.read
             row[1] += count.quarantined
+        # Whoever is in no published group is as many people as the release hides there: of fewer than k, as where all
+        # rows of one person were quarantined, nothing is said.
+        few = people.get(SUPPRESSED, 0) < (k or 1)
         if sums:
             result[field] = {
                 # A rounded share and no counts: rows read minus rows released would count hidden people.
-                name: round(out / read, 2) if read else None
+                name: None if not read or (name == SUPPRESSED and few) else round(out / read, 2)
                 for name, (read, out) in sorted(sums.items())
             }
     return result

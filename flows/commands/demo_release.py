@@ -50,9 +50,10 @@ def _groups(by: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
             if found["alpha"] is None or found["difference"] is None:
                 yield f"{who} ({found['annotators']}): too few judgements of the same items"
                 continue
+            low, high = found.get("difference_simultaneous", (None, None))
             yield (
                 f"{who} ({found['annotators']}): {found['alpha']:.2f} within, {found['across']:.2f} across: "
-                f"{_with_interval(found, 'difference', 'difference_low', 'difference_high', '')}"
+                f"{_with_interval({**found, 'low': low, 'high': high}, 'difference', 'low', 'high', '')}"
             )
 
 

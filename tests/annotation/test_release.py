@@ -506,3 +506,13 @@ def test_real_votes_of_undocumented_people(policy: EffectivePolicy) -> None:
     assert "Nothing is documented about the people" in release.card
     assert "Simulated people" not in release.card
     assert "PandaLM" in release.card
+
+
+def test_of_somebody_whose_rows_were_all_quarantined_nothing_is_said(policy: EffectivePolicy) -> None:
+    """One person outside of every published group once stood there as "suppressed: 100 %"."""
+    counted = filtered(female=(60, 6), male=(66, 1), other=(1, 1))
+    release = build(policy, [batch(rows(people=24), filtered=counted, quarantined=8, read=128)])
+    assert SUPPRESSED not in release.figures["people"]["gender"]
+    shares = release.figures["filtered_out"]["gender"]
+    assert shares == {"female": 0.1, "male": 0.02, SUPPRESSED: None}
+    assert "| suppressed | - |" in release.card
