@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -90,52 +91,14 @@ def conclude(
     Raises:
         InputError: Two different answers to one request.
     """
-    places = {request.key: place for place, request in enumerate(plan.requests)}
-    planned = set(places)
+    planned = {request.key for request in plan.requests}
     answers, unplanned = _collect(responses, planned)
-    findings: list[Finding] = []
-    errors: dict[str, JudgeError] = {}
-    evidence: list[str] = []
-    ruled: list[tuple[Cell, list[Ruling]]] = []
-    effects: dict[str, OrderEffect] = {}
-    doubts: dict[str, Mapping[str, int]] = {}
+    judged = _Judged(plan=plan, answers=answers, judges=judges, compare=compare)
     for cell in plan.cells:
-        judge = prepared(judge_of(cell, judges), cell, plan, answers)
-        if judge is None:
-            rulings: list[Ruling] = []
-        else:
-            rulings = _sampled(judge, cell, rule_on(cell, plan, answers, judge))
-        findings.append(find(cell, rulings, judge=judge))
-        name = f"{cell.rule}/{cell.direction.value}"
-        if cell.rule not in BOUNDS_RULES:
-            ruled.append((cell, rulings))
-            if effect := order_effect(rulings, places):
-                effects[name] = effect
-        if said := getattr(judge, "doubts", None):
-            doubts[f"{judge.id if judge else ''}/{name}"] = dict(said)
-        evidence += [_evidence(cell.rule, judge, ruling) for ruling in rulings if judge]
-        if judge is not None and judge.grade is EvidenceGrade.A:
-            for each in compare:
-                other = prepared(each, cell, plan, answers)
-                if other is None:
-                    continue
-                kept = {(ruling.probe, ruling.persona) for ruling in rulings}
-                beside_them = [r for r in rule_on(cell, plan, answers, other) if (r.probe, r.persona) in kept]
-                measured = _measure(rulings, beside_them)
-                if measured is not None:
-                    errors[f"{each.id}/{cell.rule}/{cell.direction.value}"] = measured
+        judged.add(cell)
     manner = _prepared_for(judges.get(_MANNER.id, _MANNER), _BOUNDS, plan.bounds, answers)
     tried = rule_requests(plan.bounds, answers, manner)
-    evidence += [_evidence(KEPT, manner, ruling) for ruling in tried]
-    findings += map(open_finding, plan.unevaluated)
-    findings += beside
-    failures = Counter(
-        answer.error or ("no text" if answer.text is None else "an empty answer")
-        for answer in answers.values()
-        if not answer.is_answer
-    )
-    if missing := len(planned - answers.keys()):
-        failures["no answer"] = missing
+    evidence = [*judged.evidence, *(_evidence(KEPT, manner, ruling) for ruling in tried)]
     return AuditReport(
         subject=subject,
         subject_digest=subject_digest,
@@ -147,23 +110,86 @@ def conclude(
         seed=plan.seed,
         personas=tuple(sorted(persona.id for persona in plan.personas)),
         requests=len(planned),
-        findings=tuple(findings),
+        findings=(*judged.findings, *map(open_finding, plan.unevaluated), *beside),
         evidence=digest_set(evidence),
         answers=digest_answers(answers.values()),
         is_demonstration=plan.is_demonstration,
-        judge_errors=errors,
+        judge_errors=judged.errors,
         assumptions=plan.probe_set.assumptions,
         unplanned=unplanned,
-        errors=dict(failures),
-        personas_found=persona_report(plan, ruled, tried),
-        order_effects=effects,
-        doubts=doubts,
+        errors=_failures(answers, planned),
+        personas_found=persona_report(plan, judged.ruled, tried),
+        order_effects=judged.effects,
+        doubts=judged.doubts,
         sampling=sampling,
         accounts=accounts,
         alignment=alignment,
         started=started,
         finished=finished,
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Judged:
+    """What judging the cells of a plan, one after the other, comes to."""
+
+    plan: AuditPlan
+    answers: Mapping[tuple[str, str], Response]
+    judges: Mapping[str, Judge]
+    compare: Sequence[Judge]
+    places: Mapping[tuple[str, str], int] = field(init=False)
+    findings: list[Finding] = field(default_factory=list)
+    errors: dict[str, JudgeError] = field(default_factory=dict)
+    evidence: list[str] = field(default_factory=list)
+    ruled: list[tuple[Cell, list[Ruling]]] = field(default_factory=list)
+    effects: dict[str, OrderEffect] = field(default_factory=dict)
+    doubts: dict[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.places = {request.key: place for place, request in enumerate(self.plan.requests)}
+
+    def add(self, cell: Cell) -> None:
+        """Judge one cell."""
+        judge = prepared(judge_of(cell, self.judges), cell, self.plan, self.answers)
+        rulings: list[Ruling] = []
+        if judge is not None:
+            rulings = _sampled(judge, cell, rule_on(cell, self.plan, self.answers, judge))
+        self.findings.append(find(cell, rulings, judge=judge))
+        name = f"{cell.rule}/{cell.direction.value}"
+        if cell.rule not in BOUNDS_RULES:
+            self.ruled.append((cell, rulings))
+            if effect := order_effect(rulings, self.places):
+                self.effects[name] = effect
+        if said := getattr(judge, "doubts", None):
+            self.doubts[f"{judge.id if judge else ''}/{name}"] = dict(said)
+        self.evidence += [_evidence(cell.rule, judge, ruling) for ruling in rulings if judge]
+        if judge is not None and judge.grade is EvidenceGrade.A:
+            self._measure_others(cell, name, rulings)
+
+    def _measure_others(self, cell: Cell, name: str, rulings: Sequence[Ruling]) -> None:
+        """Measure other judges against people's rulings, on the same answers."""
+        kept = {(ruling.probe, ruling.persona) for ruling in rulings}
+        for each in self.compare:
+            other = prepared(each, cell, self.plan, self.answers)
+            if other is None:
+                continue
+            found = rule_on(cell, self.plan, self.answers, other)
+            beside = [ruling for ruling in found if (ruling.probe, ruling.persona) in kept]
+            measured = _measure(rulings, beside)
+            if measured is not None:
+                self.errors[f"{each.id}/{name}"] = measured
+
+
+def _failures(answers: Mapping[tuple[str, str], Response], planned: set[tuple[str, str]]) -> dict[str, int]:
+    """Reason to how many of the planned answers did not come."""
+    failures = Counter(
+        answer.error or ("no text" if answer.text is None else "an empty answer")
+        for answer in answers.values()
+        if not answer.is_answer
+    )
+    if missing := len(planned - answers.keys()):
+        failures["no answer"] = missing
+    return dict(failures)
 
 
 def _sampled(judge: Judge, cell: Cell, rulings: list[Ruling]) -> list[Ruling]:
