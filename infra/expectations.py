@@ -14,6 +14,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,13 +37,19 @@ from governance.errors import OutsideError
 from infra.data_docs import make_self_contained
 from infra.duck import duck
 from infra.expectations_duckdb import connected, on_duckdb, silent_context
-from infra.facts_sql import JUDGED, ROWS, load_batch, load_files
+from infra.facts_sql import JUDGED, KEYS, ROWS, load_batch, load_files
 from infra.validation_parts import ValidatedFiles
 
 __all__ = ["GxResult", "RuleCount", "require_agreement", "run", "run_on_files", "run_on_pandas", "suites"]
 
 _FIGURES: Final = "bounds_figures"
-_TABLES: Final = {On.ROWS: ROWS, On.JUDGEMENTS: JUDGED, On.FIGURES: _FIGURES}
+_KEYS: Final = "keys"
+_TABLES: Final[Mapping[str, str]] = {
+    On.ROWS: ROWS,
+    On.JUDGEMENTS: JUDGED,
+    _KEYS: KEYS,
+    On.FIGURES: _FIGURES,
+}
 # INVARIANT: no value of a row enters GX's result or its pages; they count, and quarantine shows.
 _RESULT_FORMAT: Final[dict[str, Any]] = {"result_format": "BASIC", "partial_unexpected_count": 0}
 
@@ -125,16 +132,24 @@ def _agreeing(connection: duckdb.DuckDBPyConnection, summary: Summary, docs_fold
     return result
 
 
-def suites(checks: Sequence[Check]) -> dict[On, gx.ExpectationSuite]:
-    """The checks as GX suites, one per table; every expectation's ``meta`` says its rule and its check."""
-    made = {}
-    for table in On:
-        expectations = [
-            expectation for check in checks if check.on is table for expectation in _expectations(check)
-        ]
-        if expectations:
-            made[table] = gx.ExpectationSuite(name=f"bounds {table}", expectations=expectations)
-    return made
+def suites(checks: Sequence[Check], *, keys_apart: bool = False) -> dict[str, gx.ExpectationSuite]:
+    """The checks as GX suites, one per table; every expectation's ``meta`` says its rule and its check.
+
+    Args:
+        checks: The registry.
+        keys_apart: Whether the keys of judgements are a table of their own.
+    """
+    tables: dict[str, list[Check]] = {table: [] for table in _TABLES}
+    for check in checks:
+        key = keys_apart and check.on is On.JUDGEMENTS and check.test in {Test.UNIQUE, Test.UNIQUE_TOGETHER}
+        tables[_KEYS if key else check.on].append(check)
+    return {
+        table: gx.ExpectationSuite(
+            name=f"bounds {table}", expectations=list(chain.from_iterable(map(_expectations, tested)))
+        )
+        for table, tested in tables.items()
+        if tested
+    }
 
 
 def _expectations(check: Check) -> Iterator[Any]:
@@ -190,13 +205,13 @@ def _load_figures(connection: duckdb.DuckDBPyConnection, summary: Summary) -> No
 
 
 def _run(
-    context_and_batches: tuple[Any, Mapping[On, BatchDefinition[Any]]],
+    context_and_batches: tuple[Any, Mapping[str, BatchDefinition[Any]]],
     checks: Sequence[Check],
     docs: Path | None,
 ) -> GxResult:
     context, batches = context_and_batches
     definitions = []
-    for table, suite in suites(checks).items():
+    for table, suite in suites(checks, keys_apart=True).items():
         definitions.append(
             context.validation_definitions.add(
                 gx.ValidationDefinition(
@@ -271,7 +286,7 @@ def require_agreement(summary: Summary, result: GxResult) -> None:
         )
 
 
-def run_on_pandas(tables: Mapping[On, pd.DataFrame], checks: Sequence[Check]) -> GxResult:
+def run_on_pandas(tables: Mapping[str, pd.DataFrame], checks: Sequence[Check]) -> GxResult:
     """The same suites on GX's pandas engine: the reference that the tests and the benchmark compare with.
 
     Args:

@@ -35,7 +35,6 @@ with warnings.catch_warnings():
     from great_expectations.exceptions.exceptions import GreatExpectationsError
     from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
 
-from annotation.checks import On
 from governance.errors import OutsideError
 
 __all__ = ["connected", "on_duckdb", "silent_context"]
@@ -150,8 +149,8 @@ def silent_context() -> Any:
 
 
 def on_duckdb(
-    connection: duckdb.DuckDBPyConnection, tables: Mapping[On, str]
-) -> tuple[Any, dict[On, BatchDefinition[Any]]]:
+    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, str]
+) -> tuple[Any, dict[str, BatchDefinition[Any]]]:
     """A context, and the batch of each of these tables that the connection holds.
 
     Args:
@@ -166,7 +165,7 @@ def on_duckdb(
         name for (name,) in connection.execute("SELECT table_name FROM information_schema.tables").fetchall()
     }
     return context, {
-        table: source.add_table_asset(str(table), table_name=name).add_batch_definition_whole_table("all")
+        table: source.add_table_asset(table, table_name=name).add_batch_definition_whole_table("all")
         for table, name in tables.items()
         if name in present
     }

@@ -21,10 +21,11 @@ from annotation.staging import STAGED, as_table
 from annotation.surroundings import Surroundings
 
 # ruff: noqa: S608 - no text of a row or a policy enters a statement: names are constants or plain slugs
-__all__ = ["JUDGED", "ROWS", "load_batch", "load_files"]
+__all__ = ["JUDGED", "KEYS", "ROWS", "load_batch", "load_files"]
 
 ROWS: Final = "bounds_rows"
 JUDGED: Final = "bounds_judgements"
+KEYS: Final = "bounds_keys"
 _FACTS: Final = "bounds_facts"
 
 _ITEM_FACTS: Final = """
@@ -145,7 +146,7 @@ def load_batch(
     around: Surroundings,
     columns: Collection[str],
 ) -> None:
-    """Create ``bounds_rows`` and ``bounds_judgements`` (decodable rows with their facts).
+    """Create ``bounds_rows``, ``bounds_judgements`` (decodable rows with their facts) and ``bounds_keys`` (without them).
 
     Only the facts are a table: what rows say is read where it lies.
 
@@ -186,6 +187,8 @@ def _load(connection: duckdb.DuckDBPyConnection, around: Surroundings, columns: 
     connection.execute(f"CREATE VIEW {ROWS} AS SELECT judgement, source_ref, problem FROM raw_rows")
     connection.execute(_facts(set(columns)))
     said = [name for name in STAGED.names if name in {*columns, "judgement", "presented_at"}]
+    # Whoever looks for repeated keys needs no fact: joined with them, all rows would have to be held at once.
+    connection.execute(f"CREATE VIEW {KEYS} AS SELECT {', '.join(said)} FROM raw_rows WHERE problem IS NULL")
     said += [name for name in sorted(columns) if _is_screen(name)]
     connection.execute(f"""CREATE VIEW {JUDGED} AS
         SELECT f.* EXCLUDE ({NTH}), {", ".join(f"j.{name}" for name in said)}
