@@ -43,6 +43,12 @@ def test_every_expectation_carries_its_rule() -> None:
     metas = [expectation.meta for suite in made.values() for expectation in suite.expectations]
     assert {meta["key"] for meta in metas} == {check.key for check in CHECKS}
     assert all(meta["rule"] and meta["check"]["origin"]["kind"] for meta in metas)
+    # The keys of judgements can be a table of their own; nothing is left out, and nothing asked twice.
+    apart = suites(CHECKS, keys_apart=True)
+    assert set(apart) == {*made, "keys"}
+    assert {e.meta["check"]["test"] for e in apart["keys"].expectations} == {"unique", "unique_together"}
+    again = [expectation.meta["key"] for suite in apart.values() for expectation in suite.expectations]
+    assert sorted(again) == sorted(meta["key"] for meta in metas)
 
 
 def test_a_sound_batch_passes_both() -> None:
