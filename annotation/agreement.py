@@ -83,6 +83,10 @@ def distance_matrix(
     ratio                 ((v_k - v_c) / (v_k + v_c))^2, 0 where both are 0
     a function            its value; symmetric, 0 on the diagonal
     ====================  ============================================
+
+    Raises:
+        RecordError: More different values than a table of distances holds.
+        ValueError: Values that the distance is not defined for, or a function that is no distance.
     """
     width = len(histogram.categories)
     if width > MAX_MATRIX_CATEGORIES:

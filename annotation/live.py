@@ -269,7 +269,11 @@ def answering(campaign: Campaign, turns: Sequence[Turn]) -> list[str]:
 
 
 def messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
-    """The conversation up to the last message, with the answer that won each earlier turn."""
+    """The conversation up to the last message, with the answer that won each earlier turn.
+
+    Raises:
+        RecordError: An earlier turn has no winner.
+    """
     said: list[dict[str, str]] = []
     for turn in turns[:-1]:
         if turn.winner is None:

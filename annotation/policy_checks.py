@@ -39,7 +39,11 @@ def checks_for(
 def policy_checks(
     requirements: Iterable[Any], *, origins: Mapping[str, Origin] | None = None
 ) -> tuple[Check, ...]:
-    """The checks of the policy's data rules alone, sorted by rule id."""
+    """The checks of the policy's data rules alone, sorted by rule id.
+
+    Raises:
+        PolicyError: A requirement names a check that does not exist.
+    """
     made: list[Check] = []
     for requirement in requirements:
         rule = _plain(requirement)

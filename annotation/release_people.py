@@ -117,7 +117,11 @@ def _scoped(scope: bytes, annotator: str, site: str) -> str:
 def wide_profiles(
     people: pl.DataFrame, profiles: pl.DataFrame, important: Sequence[str]
 ) -> tuple[pl.DataFrame, list[str]]:
-    """One column per codebook field: the category, or the status where there is none."""
+    """One column per codebook field: the category, or the status where there is none.
+
+    Raises:
+        RecordError: A codebook field has the name of a column that the table has already.
+    """
     told = profiles.with_columns(
         answer=pl.when(pl.col("status") == str(AnswerStatus.ANSWERED))
         .then(pl.col("value"))

@@ -100,7 +100,11 @@ def shaped(table: pa.Table | pl.DataFrame | None, schema: pa.Schema, name: str) 
 
 
 def known_once(frame: pl.DataFrame, key: str, *content: str) -> pl.DataFrame:
-    """Each key once: repeated rows of equal content count once, of different content are an error."""
+    """Each key once: repeated rows of equal content count once, of different content are an error.
+
+    Raises:
+        RecordError: Two rows of one key differ in ``content``.
+    """
     if frame.get_column(key).is_duplicated().any():
         distinct = frame.select(key, *content).unique()
         for repeated in distinct.filter(pl.col(key).is_duplicated()).get_column(key).sort().head(1):

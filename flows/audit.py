@@ -303,6 +303,9 @@ def audit(model: str | None = None, version: str | None = None, home: str | None
         model: Registered model; that of the settings by default.
         version: Its version; the newest by default.
         home: Data folder.
+
+    Raises:
+        InputError: There is no such model, or no version of it.
     """
     with open_platform(home) as platform:
         name = model or platform.settings.registered_model

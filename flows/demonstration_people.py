@@ -73,7 +73,11 @@ def put_in_portal(platform: Platform, site: str) -> None:
 
 @contextmanager
 def enrolled(platform: Platform, site: str) -> Iterator[dict[str, PortalVisitor]]:
-    """Every simulated person, invited and enrolled through the portal; by pseudonym, at the portal until the end."""
+    """Every simulated person, invited and enrolled through the portal; by pseudonym, at the portal until the end.
+
+    Raises:
+        OutsideError: The portal is not running.
+    """
     address = platform.settings.near_pages_url
     if address is None:
         raise OutsideError("the portal is not running")
@@ -129,7 +133,11 @@ def under_filled(platform: Platform, site: str) -> tuple[list[Quota], int]:
 
 
 def withdraw_at_portal(platform: Platform, site: str, annotator: str) -> None:
-    """The person follows a personal link, opens the page of their own data, and withdraws."""
+    """The person follows a personal link, opens the page of their own data, and withdraws.
+
+    Raises:
+        OutsideError: The portal is not running.
+    """
     address = platform.settings.near_pages_url
     if address is None:
         raise OutsideError("the portal is not running")

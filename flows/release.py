@@ -157,6 +157,7 @@ def release(
         home: Data folder.
 
     Raises:
+        InputError: There is no batch.
         RefusedError: No alignment target, a failed batch, or nothing to release.
     """
     with open_platform(home) as platform:

@@ -145,6 +145,9 @@ def validate(site: str | None = None, home: str | None = None) -> list[dict[str,
     Returns:
         For each site that has judgements: ``batch`` digest, ``read``, ``accepted``, ``quarantined``,
         ``verdict`` (PASSED or FAILED) and why it ``stops``.
+
+    Raises:
+        InputError: Nothing was collected.
     """
     with open_platform(home) as platform:
         sites = [platform.site(site).id] if site else [each.id for each in platform.settings.sites]

@@ -82,7 +82,11 @@ class Evidence:
         self._db.close()
 
     def add(self, rows: Iterable[EvidenceRow]) -> None:
-        """Keep rows, durable against a kill on return. A request that is there stays as it is."""
+        """Keep rows, durable against a kill on return. A request that is there stays as it is.
+
+        Raises:
+            OutsideError: They cannot be written.
+        """
         values = [tuple(getattr(row, name) for name in _COLUMNS) for row in rows]
         try:
             self._db.execute("BEGIN IMMEDIATE")

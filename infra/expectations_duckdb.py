@@ -124,7 +124,11 @@ class DuckDBDatasource(SQLDatasource):
 
 @contextmanager
 def connected(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection for as long as GX works on it; its faults become ours."""
+    """A connection for as long as GX works on it; its faults become ours.
+
+    Raises:
+        OutsideError: DuckDB or GX failed.
+    """
     try:
         yield connection
     except (duckdb.Error, sa.exc.SQLAlchemyError, GreatExpectationsError) as error:

@@ -172,7 +172,11 @@ class LabelStudioSite:
         return response.json() if response.content else None
 
     def now(self, path: str) -> tuple[datetime, Any]:
-        """The server's own time when it answered ``GET path``, and the answer."""
+        """The server's own time when it answered ``GET path``, and the answer.
+
+        Raises:
+            OutsideError: The server does not answer, or does not say the time.
+        """
         response = self.attempt(f"GET {path}", lambda: self._send("GET", path))
         stated = response.headers.get("date")
         if stated is None:
@@ -217,6 +221,7 @@ class LabelStudioSite:
         """Compare the project's page with the digest it was made for, and put its settings right.
 
         Raises:
+            InputError: It is no digest.
             RefusedError: The page is another one.
         """
         if not is_digest(digest):

@@ -140,7 +140,11 @@ def import_presentations(
 def import_tasks(
     site: LabelStudioSite, project: int, tasks: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, int]:
-    """Put tasks, named by presentation id, into a project, each exactly once. Returns their ids."""
+    """Put tasks, named by presentation id, into a project, each exactly once. Returns their ids.
+
+    Raises:
+        OutsideError: The server does not answer, or does not hold them all afterwards.
+    """
     here: dict[str, list[dict[str, Any]]] = {}
     failed: LabelStudioError | None = None
     for _ in range(_ATTEMPTS):

@@ -72,7 +72,11 @@ def append_all(db: Database, acts: Sequence[tuple[Kind, Mapping[str, Any]]], now
 def append_within(
     connection: Connection, acts: Sequence[tuple[Kind, Mapping[str, Any]]], now: datetime
 ) -> list[int]:
-    """:func:`append_all` as the last part of the caller's transaction."""
+    """:func:`append_all` as the last part of the caller's transaction.
+
+    Raises:
+        InputError: An act has no form that the log takes.
+    """
     try:
         made = [(kind.value, *Entry(kind=kind, at=now, body=body).named()) for kind, body in acts]
     except EntryError as error:

@@ -110,7 +110,8 @@ def witness(
 
     Raises:
         RefusedError: The log was set back or forked.
-        InputError: The checkpoint is not the log's.
+        InputError: The checkpoint is not the log's, or the memory is none.
+        OutsideError: The memory cannot be written.
     """
     try:
         point = open_checkpoint(checkpoint, log=log)

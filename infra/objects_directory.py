@@ -111,7 +111,12 @@ class DirectoryStore:
         return parse_manifest(place, digest, self._read(f"{place}/{MANIFEST}", digest))
 
     def get_file(self, prefix: str, digest: str, name: str) -> bytes:
-        """One file of a tree, verified."""
+        """One file of a tree, verified.
+
+        Raises:
+            KeyError: There is no such tree, or no such file in it.
+            OutsideError: The tree is stored, and this file of it is missing or cannot be read.
+        """
         entry = self.manifest(prefix, digest).get(name)
         if entry is None:
             raise KeyError(f"{prefix}/{digest}/{name}")

@@ -49,7 +49,11 @@ class PartitionedSubject:
         self._make, self._parts, self._runner = make, parts, runner
 
     def respond(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """The answers of all parts, part by part."""
+        """The answers of all parts, part by part.
+
+        Raises:
+            InputError: A part is another model.
+        """
         split: list[list[Request]] = [[] for _ in range(self._parts)]
         for request in requests:
             split[part_of(request, self._parts)].append(request)

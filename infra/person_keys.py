@@ -134,7 +134,11 @@ class PersonKeys:
             ) from error
 
     def destroy(self, annotator: str) -> None:
-        """Destroy the person's key for good; again, or without a key, is no error."""
+        """Destroy the person's key for good; again, or without a key, is no error.
+
+        Raises:
+            OutsideError: It cannot be written.
+        """
         file, tombstone = self._paths(annotator)
         try:
             self._make_folder(file.parent)

@@ -326,7 +326,11 @@ def _release_metrics(figures: Mapping[str, Any]) -> dict[str, float | None]:
 
 @contextmanager
 def outside(url: str) -> Iterator[None]:
-    """Turn faults of the server at ``url`` into the platform's own."""
+    """Turn faults of the server at ``url`` into the platform's own.
+
+    Raises:
+        OutsideError: The server failed or did not answer.
+    """
     try:
         yield
     except (MlflowException, requests.RequestException, OSError) as error:

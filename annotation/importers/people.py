@@ -90,7 +90,11 @@ class PeopleRows:
         return True
 
     def finish(self) -> Import:
-        """The import, complete."""
+        """The import, complete.
+
+        Raises:
+            InputError: There is no row.
+        """
         if not self._taken and not self._refused:
             raise InputError("no rows", file=self.file_name)
         return Import(

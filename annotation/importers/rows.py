@@ -173,7 +173,11 @@ class Rows:
         self._judgements.extend(judgements)
 
     def finish(self) -> Import:
-        """The import, complete."""
+        """The import, complete.
+
+        Raises:
+            InputError: There is no row.
+        """
         if not self._items and not self._refused:
             raise InputError("no rows", file=self.file_name)
         return Import(

@@ -98,7 +98,11 @@ def _template(
 
 
 def parse_carriers(text: str, *, source: str) -> tuple[Carrier, ...]:
-    """Carrier questions from JSON Lines: ``carrier`` (id), ``question``, ``language``."""
+    """Carrier questions from JSON Lines: ``carrier`` (id), ``question``, ``language``.
+
+    Raises:
+        InputError: A line is none of them, or there is none; the error names file and line.
+    """
     found = {}
     for line, row in json_lines(text, source=source):
         name, question, language = (

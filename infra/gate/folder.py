@@ -59,6 +59,9 @@ def publish(
         key: The publisher's.
         now: When.
         validity: How long they hold.
+
+    Raises:
+        InputError: No gate could read the terms.
     """
     moment = now.replace(microsecond=0)
     with _written(folder):

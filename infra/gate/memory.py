@@ -37,7 +37,11 @@ class Memory:
 
     @contextmanager
     def judging(self) -> Iterator[None]:
-        """One act at a time on this host, across its workers: what was judged is what is done."""
+        """One act at a time on this host, across its workers: what was judged is what is done.
+
+        Raises:
+            OutsideError: The memory cannot be locked.
+        """
         with self._within:
             if self._depth:
                 yield  # the lock is this thread's already
@@ -77,7 +81,11 @@ class Memory:
             ) from error
 
     def keep(self, seen: Seen) -> None:
-        """Remember; called while judging."""
+        """Remember; called while judging.
+
+        Raises:
+            OutsideError: It cannot be written.
+        """
         if seen.at is None:
             return
         text = json.dumps(

@@ -27,7 +27,11 @@ S3_ANSWERS = frozenset({200, 400, 403})
 
 
 def s3(plan: Blueprint) -> Part:
-    """The S3 server of rclone on ``home/s3``; a bucket is a folder there."""
+    """The S3 server of rclone on ``home/s3``; a bucket is a folder there.
+
+    Raises:
+        OutsideError: There is no rclone program.
+    """
     folder = plan.settings.home / "s3"
     settings = plan.settings.s3
     bucket = settings.bucket if settings else "bounds"
@@ -67,6 +71,9 @@ def label_studio(plan: Blueprint) -> list[Part]:
     """Label Studio on SQLite, with one administrator whose token the sites use.
 
     Where its empty database is not made yet, a part that makes it goes before.
+
+    Raises:
+        OutsideError: Its database and the token that is kept do not belong together.
     """
     server = find_label_studio()
     template = plan.part(
