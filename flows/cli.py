@@ -5,6 +5,7 @@ Exit codes: 0 passed, 1 a failed verdict, 2 usage or bad input, 3 a fault of the
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -161,7 +162,8 @@ def main() -> None:
             traceback.print_exc()
         else:
             sys.stderr.write(f"{os.fsdecode(error.filename)}: cannot be read or written: {error.strerror}\n")
-        sys.exit(2 if is_named(error.filename, sys.argv[1:]) else 3)
+        is_given = error.errno == errno.ENAMETOOLONG or is_named(error.filename, sys.argv[1:])
+        sys.exit(2 if is_given else 3)
     except Exception:  # noqa: BLE001 - whatever it is, it is no verdict
         traceback.print_exc()
         sys.exit(3)

@@ -45,7 +45,7 @@ def _existing(_context: Any, _option: Any, value: Path | None, *, always: bool) 
     if any(os.environ.get(name) for name in _ELSEWHERE) or (value is None and not always):
         return value
     folder = value or default_home()
-    if not any((folder / name).exists() for name in _MARKS):
+    if not _is_data_folder(folder):
         raise InputError(
             "no data folder is there",
             field="--home",
@@ -53,3 +53,10 @@ def _existing(_context: Any, _option: Any, value: Path | None, *, always: bool) 
             expected="one that `bounds up` made, named by --home or BOUNDS_HOME",
         )
     return value
+
+
+def _is_data_folder(folder: Path) -> bool:
+    try:
+        return any((folder / name).exists() for name in _MARKS)
+    except OSError:  # no name of a folder: too long, say
+        return False

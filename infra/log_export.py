@@ -26,11 +26,12 @@ from sqlalchemy import select, update
 from annotation.ports import ObjectStore
 from governance.audit.report import NOT_DIGESTED
 from governance.digest import canonical, digest_bytes
-from governance.errors import InputError, OutsideError, RefusedError
+from governance.errors import InputError, RefusedError
 from governance.log.note import Checkpoint, Note, NoteError
 from governance.log.tiles import bundle, tiles_of
 from infra import ledger
 from infra.database import Database
+from infra.given_files import cannot_be_written
 from infra.kept_reports import kept_reports
 from infra.log import Tree, raw_entries
 from infra.log_checkpoint import sign_checkpoint
@@ -61,7 +62,8 @@ def export_bundle(
 
     Raises:
         RefusedError: The folder holds another log, or one that this one does not continue.
-        OutsideError: A file cannot be written.
+        InputError: The folder cannot be written to; another would do.
+        OutsideError: The disk did not take a file.
     """
     newest_version(settings, db, now)
     checkpoint = sign_checkpoint(settings, db, now)
@@ -200,5 +202,5 @@ def _write(path: Path, data: bytes) -> int:
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        raise OutsideError(f"{path}: cannot be written: {error.strerror}") from error
+        raise cannot_be_written(path, error) from error
     return 1

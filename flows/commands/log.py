@@ -140,7 +140,7 @@ def witness(
         document = json.loads(proof.read_text(encoding="utf-8"))
         steps = [base64.b64decode(step, validate=True) for step in document["proof"]]
         checkpoint = document["checkpoint"].encode()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"not a proof: {in_words(error)}", file=str(proof), expected="what `bounds log prove` printed"
         ) from error

@@ -152,6 +152,8 @@ def _foreign(folder: Path, card: Path) -> list[Contradiction]:
     from infra.tabular import read_table
 
     text = read_text(card)
+    if not text.strip():
+        raise InputError("the card says nothing", file=str(card), expected="the description of the data")
     files = [folder] if folder.is_file() else sorted(folder.iterdir())
     endings = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet"}
     frames = {file.name: read_table(file) for file in files if file.suffix.lower() in endings}

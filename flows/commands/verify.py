@@ -182,8 +182,8 @@ def _judge(
     witnesses: Iterable[str] = (),
     quorum: int = 0,
 ) -> tuple[LogFiles, Record, list[str]]:
+    from governance.digest import is_digest
     from infra.bundle import Bundle, verifier, verify_bundle
-    from infra.given_files import read_bytes
 
     bundle = Bundle(folder=folder)
     own = bundle.keys()
@@ -192,7 +192,14 @@ def _judge(
         for what, option, given in (("log's key", "--key", key), ("trust", "--trust", trust))
         if given is None
     ]
-    earlier = [read_bytes(path, expected="a checkpoint") for path in since]
+    earlier = [_checkpoint(path) for path in since]
+    if trust is not None and not is_digest(trust):
+        raise InputError(
+            "not a digest",
+            field="--trust",
+            value=trust,
+            expected="sha256: and 64 digits, as `bounds trust show` prints it",
+        )
     found, record = verify_bundle(
         bundle,
         log=verifier(key or own["log"]),
@@ -202,6 +209,20 @@ def _judge(
         earlier=earlier,
     )
     return found, record, believed
+
+
+def _checkpoint(path: Path) -> bytes:
+    from governance.log.note import Checkpoint, Note, NoteError
+    from infra.given_files import read_bytes
+
+    data = read_bytes(path, expected="a checkpoint")
+    try:
+        Checkpoint.parse(Note.parse(data).text)
+    except NoteError as error:
+        raise InputError(
+            f"not a checkpoint: {error}", file=str(path), expected="what `bounds log export` wrote"
+        ) from error
+    return data
 
 
 def _judge_decision(found: LogFiles, record: Record, statement: str, alias: str | None = None) -> None:

@@ -130,6 +130,13 @@ def test_an_empty_argument_is_no_guess_at_one(words, field, monkeypatch, capsys)
     assert "is empty" in said
 
 
+@pytest.mark.parametrize("words", [["history", "--home"], ["log", "export", "--home", "."]])
+def test_a_name_that_is_too_long_for_a_file_is_bad_input(words, tmp_path, monkeypatch, capsys):
+    ensure_secrets(tmp_path, ["main"])
+    code, said = called(monkeypatch, capsys, *words, "n" * 300)
+    assert (code, "Traceback" in said) == (2, False), said
+
+
 def test_bytes_that_are_no_text_are_refused_before_they_are_stored(monkeypatch, capsys):
     code, said = called(monkeypatch, capsys, "history", "ch\udcffat")
     assert (code, said.startswith("MODEL: is no text in UTF-8")) == (2, True), said

@@ -98,6 +98,21 @@ def test_files_of_a_model_that_nobody_decided_about(home, tmp_path):
     assert "no decision in the log is about these files" in said
 
 
+def test_what_is_no_proof_no_checkpoint_and_no_place_is_bad_input(home, tmp_path):
+    bounds("log", "export", tmp_path / "b", "--home", home)
+    junk = tmp_path / "junk"
+    for text in ("", "{", "[" * 100_000, '{"proof": 1}'):
+        junk.write_text(text)
+        with pytest.raises(InputError, match="junk: not a proof"):
+            bounds("log", "witness", junk, "--log-key", "k", "--key", junk, "--memory", junk, "--name", "n")
+        with pytest.raises(InputError, match="junk: not a checkpoint"):
+            bounds("verify", "log", tmp_path / "b", "--since", junk)
+    with pytest.raises(InputError, match="--trust: not a digest"):
+        bounds("verify", "log", tmp_path / "b", "--trust", "sha256:abc")
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        bounds("log", "export", junk / "below", "--home", home)
+
+
 def test_prove_and_witness(home, tmp_path):
     told = json.loads(bounds("log", "export", tmp_path / "b", "--home", home, "--json"))
     proof = json.loads(bounds("log", "prove", 2, "--home", home))

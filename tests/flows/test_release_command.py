@@ -194,6 +194,9 @@ def test_a_foreign_card_is_held_against_its_tables(tmp_path: Path) -> None:
     assert said.startswith("README.md:7: m, share: says 36.3%, but sex in votes.csv says 33.3%")
     with pytest.raises(InputError, match="no table"):
         call("lint", write_empty(tmp_path / "empty"), "--card", tmp_path / "README.md")
+    (tmp_path / "nothing.md").write_text("\n")
+    with pytest.raises(InputError, match=r"nothing\.md: the card says nothing"):
+        call("lint", tmp_path, "--card", tmp_path / "nothing.md")
 
 
 def write_empty(folder: Path) -> Path:

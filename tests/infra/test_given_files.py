@@ -1,11 +1,12 @@
 """Files that a person names: what is wrong with one is said in words, without the numbers of the system."""
 
 import errno
+import os
 
 import pytest
 
 from governance.errors import InputError, OutsideError, in_words
-from infra.given_files import cannot_be_written, read_text, write_whole
+from infra.given_files import cannot_be_written, is_special, read_text, write_whole
 
 
 def test_what_cannot_be_read_is_named_in_words(tmp_path):
@@ -37,6 +38,20 @@ def test_a_file_is_written_whole_or_nothing_is_left(tmp_path):
         with pytest.raises(InputError, match=r"cannot be written: (Is a|No such file or|Not a) directory"):
             write_whole(tmp_path / place, b"three")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_a_link_is_written_through_and_no_pipe_is_replaced(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_whole(tmp_path / "link", b"one")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"one"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(tmp_path / "pipe", b"two")
+    assert os.read(reader, 10) == b"two"
+    os.close(reader)
+    assert is_special(tmp_path / "pipe")
+    assert not any(is_special(tmp_path / name) for name in ("file", "link", "none", ""))
 
 
 def test_a_full_disk_is_not_the_fault_of_who_named_the_file(tmp_path):
