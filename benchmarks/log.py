@@ -28,7 +28,7 @@ from infra import log
 from infra.bundle import Bundle
 from infra.database import Database
 from infra.log_checkpoint import sign_checkpoint
-from infra.log_export import _drop_partial, _tile_files, _write
+from infra.log_export import write_tiles
 from infra.log_spill import spilled
 from infra.settings import Settings
 from infra.trust import log_verifier
@@ -168,9 +168,7 @@ def report(db, settings, home, made, rate, rng):
 
         inclusion, consistency = timed(include, places), timed(grown, places[:20])
         begun = time.perf_counter()
-        for name, data in _tile_files(tree, made):
-            _write(home / "files" / name, data)
-        _drop_partial(home / "files", made)
+        write_tiles(home / "files", tree, made)
         exported = time.perf_counter() - begun
     (home / "files/checkpoint").write_bytes(sign_checkpoint(settings, db, NOW))
     verified = measure(verifying, home)

@@ -40,7 +40,7 @@ from infra.tables.decisions import APPROVALS, REVOCATIONS, WAIVERS
 from infra.tables.log import LOG_CHECKPOINTS
 from infra.trust import log_verifier, newest_version, trust_file
 
-__all__ = ["Exported", "export_bundle", "export_tiles"]
+__all__ = ["Exported", "export_bundle", "export_tiles", "write_tiles"]
 
 _PREFIX = "log"
 
@@ -71,10 +71,7 @@ def export_bundle(
     with db.read() as connection:
         tree = Tree.at(connection)
         _check_folder(folder, tree, point)
-        files = 0
-        for name, data in _tile_files(tree, point.size):
-            files += _write(folder / name, data)
-        _drop_partial(folder, point.size)
+        files = write_tiles(folder, tree, point.size)
     count = 0
     for data in _objects(db, store):
         count += 1
@@ -85,6 +82,17 @@ def export_bundle(
     _write(folder / "keys.json", json.dumps(keys, indent=1, sort_keys=True).encode() + b"\n")
     _write(folder / "checkpoint", checkpoint)
     return Exported(checkpoint=checkpoint, size=point.size, files=files, objects=count)
+
+
+def write_tiles(folder: Path, tree: Tree, size: int) -> int:
+    """Write every tile and bundle of the first ``size`` entries that is not there yet; how many files were written.
+
+    Raises:
+        OutsideError: A file cannot be written.
+    """
+    files = sum(_write(folder / name, data) for name, data in _tile_files(tree, size))
+    _drop_partial(folder, size)
+    return files
 
 
 def export_tiles(settings: Settings, db: Database, store: ObjectStore, now: datetime) -> str:

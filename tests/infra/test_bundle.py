@@ -193,12 +193,11 @@ def rewritten(settings, db, bundle, change):
         for data in change(rows):
             entry = Entry.parse(data)
             log.append(forged, entry.kind, entry.body, entry.at)
-        from infra.log_export import _tile_files, _write
+        from infra.log_export import write_tiles
 
         with forged.read() as connection:
             tree = log.Tree.at(connection)
-            for name, content in _tile_files(tree, tree.size):
-                _write(bundle.folder / name, content)
+            write_tiles(bundle.folder, tree, tree.size)
         (bundle.folder / "checkpoint").write_bytes(sign_checkpoint(other, forged, LATER))
 
 
