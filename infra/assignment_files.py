@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from annotation.assignment import Plan, parse_plan
+from annotation.assignment import Plan
+from annotation.assignment_plan import parse_plan
 from annotation.pay import Rate
 from annotation.ports import Assigner
 from governance.errors import InputError

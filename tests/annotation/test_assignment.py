@@ -23,8 +23,8 @@ from annotation.assignment import (
     balanced_order,
     choose,
     due_role,
-    parse_plan,
 )
+from annotation.assignment_plan import parse_plan
 from governance.errors import InputError
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

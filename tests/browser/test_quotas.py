@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from annotation.assignment import parse_plan
+from annotation.assignment_plan import parse_plan
 from infra.database import Database
 from infra.portal_judgements import show, submit
 from infra.quota_assigner import QuotaAssigner
