@@ -527,5 +527,5 @@ def test_items_that_name_no_model_are_judged_like_any_other() -> None:
         pages = FileSource("main", imported).pages(None, StoredEvents({}))
         staged = stage_events(event for page in pages for event in page.events)
         found = validate_batch(staged, table(imported.items, ITEMS), checks=record_checks())
-        assert found.read == len(imported.judgements) > 0
+        assert found.summary.read == len(imported.judgements) > 0
         assert found.quarantine.to_pylist() == []
