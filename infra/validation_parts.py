@@ -16,6 +16,7 @@ Nothing outside of the scratch folder is written: killed at any point, it is sim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -58,6 +59,7 @@ __all__ = ["ROWS_OF_A_PART", "ValidatedFiles", "parts_for", "validate_parts"]
 
 ROWS_OF_A_PART: Final = 100_000
 _PART: Final = "part"
+_LARGE: Final = 1.5
 _ROWS_AT_ONCE: Final = 1 << 16
 _PERSON: Final = (
     "site", "annotator", "item", "kind", "shown", "outcome", "preferred", "scores", "ranking",
@@ -305,13 +307,17 @@ class _Work:
                 self.quarantined.add(judged.quarantine.filter(named))
                 self.nameless.add(judged.quarantine.filter(pc.invert(named)))
                 rows.append(judged.found)
+                # Before the next piece is read.
+                del staged, judged, named
         accepted = pl.concat([some.told.select("item") for some in rows]).unique()
         self.judged.add(as_table(items.join(accepted, on="item", how="semi", maintain_order="left")))
         return counted(rows, self.checks, outdated=outdated)
 
     def _pieces(self, number: int) -> Iterator[pl.DataFrame]:
         """The staged rows of a part, all that one annotator said of an item together."""
-        pieces = max(1, round(self.rows.rows(number) / ROWS_OF_A_PART))
+        parts = self.rows.rows(number) / ROWS_OF_A_PART
+        # Rows of one item fail together, more often than not, and a row that fails is held as a text, too.
+        pieces = math.ceil(2 * parts) if parts > _LARGE else 1
         # A row of no annotator belongs to no other row.
         whose = pl.coalesce("annotator", "judgement", "source_ref", pl.lit("-"))
         yield from map(ordered, self.rows.take_in(pieces, number, by_hash(whose, parts=pieces)))
