@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from governance.errors import InputError, OutsideError
+from governance.errors import InputError, OutsideError, in_words
 from infra.migrations import Migration, migrate
 from infra.settings import Settings
 
@@ -183,7 +183,7 @@ def _engine(url: str) -> Engine:
             "not a database address", field="database_url", expected="an SQLAlchemy URL"
         ) from error
     except OSError as error:
-        raise OutsideError(f"database folder: {error}") from error
+        raise OutsideError(f"database folder: {error.filename}: {in_words(error)}") from error
     raise InputError(
         "no such kind of database",
         field="database_url",

@@ -81,8 +81,8 @@ def write_whole(path: Path, data: bytes) -> None:
     place = Path(os.path.realpath(path))
     part = place.with_name(f"{place.name}.part")
     try:
-        if is_special(place):
-            place.write_bytes(data)
+        if is_special(path):
+            path.write_bytes(data)
             return
         part.write_bytes(data)
         part.replace(place)

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from governance.errors import InputError, OutsideError
 
@@ -62,7 +62,7 @@ def install_floor(owner_url: str, *, app: str, writer: str, schema: str = "publi
         # Straight to the driver: the percent signs in the messages are not parameters.
         connection.connection.cursor().execute(sql)
 
-    _run(owner_url, install)
+    _run(owner_url, install, field="OWNER_URL")
 
 
 def write_grants(writer_url: str, *, aliases: Collection[str], grants: Iterable[Grant]) -> None:
@@ -102,11 +102,21 @@ def write_grants(writer_url: str, *, aliases: Collection[str], grants: Iterable[
                 rows,
             )
 
-    _run(writer_url, write)
+    _run(writer_url, write, field="gate.grants")
 
 
-def _run(url: str, act: Callable[[sa.Connection], object]) -> None:
-    engine = sa.create_engine(url)
+def _run(url: str, act: Callable[[sa.Connection], object], *, field: str) -> None:
+    try:
+        engine = sa.create_engine(url)
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        # Without the address: it holds a password.
+        raise InputError(
+            "not a database address", field=field, expected="postgresql+psycopg://USER@HOST/DATABASE"
+        ) from error
+    if engine.dialect.name != "postgresql":
+        raise InputError(
+            "not a PostgreSQL database", field=field, value=engine.dialect.name, expected="postgresql"
+        )
     try:
         with engine.begin() as connection:
             act(connection)

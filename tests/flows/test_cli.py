@@ -137,6 +137,15 @@ def test_a_name_that_is_too_long_for_a_file_is_bad_input(words, tmp_path, monkey
     assert (code, "Traceback" in said) == (2, False), said
 
 
+@pytest.mark.parametrize(
+    "address", ["junk", "sqlite://", "nosuch://a:secret@b/c", "postgresql://a:secret@b:port/c"]
+)
+def test_what_is_no_address_of_a_database_is_bad_input_and_not_repeated(address, monkeypatch, capsys):
+    code, said = called(monkeypatch, capsys, "gate", "floor", address)
+    assert (code, said.startswith("OWNER_URL: not a ")) == (2, True), said
+    assert "secret" not in said
+
+
 def test_bytes_that_are_no_text_are_refused_before_they_are_stored(monkeypatch, capsys):
     code, said = called(monkeypatch, capsys, "history", "ch\udcffat")
     assert (code, said.startswith("MODEL: is no text in UTF-8")) == (2, True), said
