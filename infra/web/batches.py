@@ -85,6 +85,7 @@ def router(settings: Settings, pages: Pages) -> APIRouter:
 
     @routes.get(PATH + "/{name}", response_class=HTMLResponse, include_in_schema=False)
     def one(name: str) -> HTMLResponse:
+        name = name.removeprefix("sha256:")  # as the command line prints it
         found = next((batch for batch in _batches(settings) if batch.digest == f"sha256:{name}"), None)
         if not _HEX.fullmatch(name) or found is None:
             raise HTTPException(404, "No batch has this digest.")
@@ -109,7 +110,8 @@ def router(settings: Settings, pages: Pages) -> APIRouter:
             failed=sorted((rule for rule in rules if rule.failed), key=lambda rule: -rule.failed),
             held=[rule for rule in rules if not rule.failed],
             figures=[check for check in checks["checks"] if check["on"] == "figures"],
-            fields=_fields(checks["filtered_out"]),
+            fields=_telling(fields := _fields(checks["filtered_out"])),
+            alike=sorted(set(fields) - set(_telling(fields))),
             stale=checks.get("stale", []),
         )
 
@@ -206,6 +208,14 @@ def _examples(data: bytes) -> dict[str, list[str]]:
     return {
         key: [f"{text} ({many} times)" if many > 1 else text for text, many in counter.most_common(_EXAMPLES)]
         for key, counter in found.items()
+    }
+
+
+def _telling(fields: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The questions to which people gave several answers: only these tell who was filtered out."""
+    nobody = {"no profile", "not asked"}
+    return {
+        field: rows for field, rows in fields.items() if len({row["answer"] for row in rows} - nobody) > 1
     }
 
 

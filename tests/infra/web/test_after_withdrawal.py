@@ -53,6 +53,7 @@ def test_an_erased_batch_is_no_dead_link_and_says_what_became_of_it(client, db, 
     assert f'href="/batches/{new}"' in listed
     assert f'href="/batches/{old}"' not in listed
     assert "erased: somebody withdrew" in listed
+    assert client.get(f"/batches/{digest('old')}").status_code == 410  # as the command line prints it
     page = client.get(f"/batches/{old}")
     assert page.status_code == 410
     assert "withdrew" in page.text
