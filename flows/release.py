@@ -143,6 +143,7 @@ def release(
     as_of: date | None = None,
     seed: int = 0,
     for_study: bool = False,
+    answers: dict[str, str] | None = None,
     home: str | None = None,
 ) -> dict[str, Any]:
     """Build a release from the newest batch of every site.
@@ -154,10 +155,11 @@ def release(
         as_of: The day the release speaks of; today by default.
         seed: Seed of splits and intervals.
         for_study: Also take batches that failed their rules; no model trained from it passes an audit.
+        answers: Answers to the card's questions by key (:data:`annotation.card.QUESTIONS`).
         home: Data folder.
 
     Raises:
-        InputError: There is no batch.
+        InputError: There is no batch, or no such question.
         RefusedError: No alignment target, a failed batch, or nothing to release.
     """
     with open_platform(home) as platform:
@@ -178,7 +180,7 @@ def release(
             )
         target = AlignmentTarget(better=better or "", asked=asked or "", for_whom=for_whom or "")
         policy = platform.policy(clock())
-        terms = require_terms(policy, target, consents_for(platform, policy), None)
+        terms = require_terms(policy, target, consents_for(platform, policy), answers)
         with scratch_folder(platform.settings.home, "release") as folder:
             built = build(
                 platform,

@@ -190,7 +190,12 @@ def _walk(
                 else "the simulated people of this demonstration",
             )
             released = release(
-                target.better, target.asked, target.for_whom, for_study=data is not None, home=home
+                target.better,
+                target.asked,
+                target.for_whom,
+                for_study=data is not None,
+                answers=demo_release.ANSWERS if data is None else None,
+                home=home,
             )
         demo_release.show_release(
             console, released, target, demo_release.keep_card(platform, released, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from annotation.suppression import SUPPRESSED
 
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from annotation.release import AlignmentTarget
     from flows.wiring import Platform
 
-__all__ = ["keep_card", "show_release"]
+__all__ = ["ANSWERS", "keep_card", "show_release"]
+
+ANSWERS: Final = {
+    "pay": "Nobody was paid: the people of this demonstration are simulated.",
+    "selection": "By nothing: they were made up to differ in age, gender, country and taste.",
+    "limits_of_use": "They show how the platform works, and nothing about any person or model.",
+}
 
 
 def keep_card(platform: Platform, released: Mapping[str, Any], folder: Path) -> Path:

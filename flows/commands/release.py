@@ -41,6 +41,9 @@ def release(
     for_study: Annotated[
         bool, typer.Option(help="Also take batches that failed; no model from it passes.")
     ] = False,
+    answers: Annotated[
+        Path | None, typer.Option(help="Answers to the card's questions, see `bounds release questions`.")
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,13 +58,29 @@ def release(
                 "a release needs an alignment target", field=name, expected="what better means, and for whom"
             )
 
+    told = None
+    if answers is not None:
+        from annotation.card_answers import parse_answers
+        from infra.given_files import read_text
+
+        told = parse_answers(read_text(answers, expected="a sheet of answers"), name=str(answers))
+
     def flow() -> Callable[..., Any]:
         from flows.release import release
 
         return release
 
     print_result(
-        run_flow(home, flow, better=better, asked=asked, for_whom=for_whom, seed=seed, for_study=for_study),
+        run_flow(
+            home,
+            flow,
+            better=better,
+            asked=asked,
+            for_whom=for_whom,
+            seed=seed,
+            for_study=for_study,
+            answers=told,
+        ),
         lambda r: [
             f"release {r['release']}",
             f"  batches {', '.join(r['batches'])}",
@@ -69,6 +88,14 @@ def release(
         ],
         as_json=as_json,
     )
+
+
+@app.command()
+def questions() -> None:
+    """Print the questions of the card that only people can answer, as a sheet for --answers."""
+    from annotation.card_answers import answer_sheet
+
+    typer.echo(answer_sheet(), nl=False)
 
 
 @app.command()

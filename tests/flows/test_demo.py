@@ -50,7 +50,9 @@ def test_one_version_is_promoted_and_one_refused_for_its_own_fault_alone(tmp_pat
     try:
         assert not list(temporary.rglob("MLmodel"))  # audits leave no copy of a model behind
         assert not list((home / "scratch").glob("[!.]*"))
-        assert "# Release of human feedback" in (home / "release-card.md").read_text()
+        card = (home / "release-card.md").read_text()
+        assert "# Release of human feedback" in card
+        assert "**What were they paid, and by which standard?** Nobody was paid" in card
         groups = story["figures"]["agreement"]["preference"]["by"]["gender"]
         assert groups["female"]["difference_low"] < groups["female"]["difference"]
         assert {kind: verdict == "PASS" for kind, verdict in story["verdicts"].items()} == {

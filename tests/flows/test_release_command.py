@@ -253,3 +253,18 @@ def test_a_release_without_a_target_is_refused() -> None:
     for blank in ([], ["--for-whom", " "]):
         with pytest.raises(InputError, match="for-whom"):
             call("--better", "kinder", *blank)
+
+
+def test_a_sheet_of_answers_is_checked_before_anything_is_read(tmp_path: Path) -> None:
+    sheet = tmp_path / "answers.yaml"
+    sheet.write_text(call("questions").replace('pay: ""', 'pay: ""\npaid: nothing'))
+    with pytest.raises(InputError, match="no such question"):
+        call("--better", "kinder", "--for-whom", "everybody", "--answers", sheet)
+    with pytest.raises(InputError, match="absent"):
+        call("--better", "kinder", "--for-whom", "everybody", "--answers", tmp_path / "absent.yaml")
+
+
+def test_answers_stand_in_the_card_and_contradict_nothing(tmp_path: Path) -> None:
+    answered = build(rows(), answers={"pay": "Nobody was paid."})
+    assert "by which standard?** Nobody was paid." in answered.card
+    assert json.loads(call("lint", write(answered, tmp_path / "release"), "--json")) == []
