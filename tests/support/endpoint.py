@@ -27,10 +27,17 @@ class Stub:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            await asyncio.sleep(self.delay)
+            await self._wait()
             return await self._reply(request, prompt, self.asked[prompt])
         finally:
             self.in_flight -= 1
+
+    async def _wait(self):
+        """As long as ``delay`` says; one that is taken back lets go at once what it holds."""
+        left = self.delay
+        await asyncio.sleep(min(left, 0.25))
+        while self.delay and (left := left - 0.25) > 0:
+            await asyncio.sleep(min(left, 0.25))
 
     async def _reply(self, request, prompt, times):
         fault = prompt.split()[0]
