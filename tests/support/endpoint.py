@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 from collections import Counter
 from contextlib import contextmanager
 
 from aiohttp import web
+
+_STEP = 0.25
 
 
 class Stub:
@@ -33,11 +36,10 @@ class Stub:
             self.in_flight -= 1
 
     async def _wait(self):
-        """As long as ``delay`` says; one that is taken back lets go at once what it holds."""
-        left = self.delay
-        await asyncio.sleep(min(left, 0.25))
-        while self.delay and (left := left - 0.25) > 0:
-            await asyncio.sleep(min(left, 0.25))
+        """As long as ``delay`` says; one that is taken back lets go within a moment."""
+        whole = self.delay
+        for step in range(max(1, math.ceil(whole / _STEP))):
+            await asyncio.sleep(min(_STEP, whole - step * _STEP) if self.delay else 0)
 
     async def _reply(self, request, prompt, times):
         fault = prompt.split()[0]
