@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
@@ -75,16 +76,21 @@ class PyfuncPreferences:
     def __init__(self, version: Fetched) -> None:
         self._folder = version.folder
 
+    @cached_property
+    def _model(self) -> Any:
+        import mlflow.pyfunc
+
+        return mlflow.pyfunc.load_model(str(self._folder))
+
     def prefer(self, pairs: Sequence[tuple[str, str, str]], settings: Mapping[str, Any]) -> list[float]:
         """The model's preferences.
 
         Raises:
             NoPreferenceError: Its signature does not take two answers, or it failed on them.
         """
-        import mlflow.pyfunc
         import pandas as pd
 
-        model = mlflow.pyfunc.load_model(str(self._folder))
+        model = self._model
         inputs = model.metadata.signature.inputs if model.metadata.signature else None
         if inputs is None or not {"first", "second"} <= set(inputs.input_names()):
             raise NoPreferenceError(
