@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from governance.errors import BoundsError, InputError, OutsideError, in_words
 
-__all__ = ["cannot_be_written", "is_special", "read_bytes", "read_text", "write_whole"]
+__all__ = ["cannot_be_written", "is_special", "read_bytes", "read_checked", "read_text", "write_whole"]
 
 LARGEST_FILE: Final = 512 * 2**20
 _GIVEN_WRONG: Final = frozenset(
@@ -50,6 +51,29 @@ def read_bytes(path: Path | str, *, expected: str | None = None) -> bytes:
         return file.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise InputError(f"cannot be read: {in_words(error)}", file=str(file), expected=expected) from error
+
+
+def read_checked(
+    path: Path | str, check: Callable[[bytes], object], *, fault: type[Exception], kind: str, written_by: str
+) -> bytes:
+    """The bytes of a file of one kind.
+
+    Args:
+        path: The file.
+        check: Raises ``fault`` where the bytes are of another kind.
+        fault: What ``check`` raises.
+        kind: What the file should be, such as ``a waiver``.
+        written_by: What makes such files, for the error.
+
+    Raises:
+        InputError: As :func:`read_bytes`, or of another kind.
+    """
+    data = read_bytes(path, expected=kind)
+    try:
+        check(data)
+    except fault as error:
+        raise InputError(f"not {kind}: {error}", file=str(path), expected=written_by) from error
+    return data
 
 
 def read_text(path: Path | str, *, encoding: str = "utf-8", expected: str | None = None) -> str:

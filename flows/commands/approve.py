@@ -80,16 +80,15 @@ def approve(
 
 def _given(file: Path) -> bytes:
     from governance.provenance import Envelope, EnvelopeError
-    from infra.given_files import read_bytes
+    from infra.given_files import read_checked
 
-    approval = read_bytes(file, expected="an approval")
-    try:
-        Envelope.parse(approval)
-    except EnvelopeError as error:
-        raise InputError(
-            f"not an approval: {error}", file=str(file), expected="what `bounds approve --out` wrote"
-        ) from error
-    return approval
+    return read_checked(
+        file,
+        Envelope.parse,
+        fault=EnvelopeError,
+        kind="an approval",
+        written_by="what `bounds approve --out` wrote",
+    )
 
 
 def _key(path: Path | None) -> Any:

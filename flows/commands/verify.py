@@ -213,16 +213,15 @@ def _judge(
 
 def _checkpoint(path: Path) -> bytes:
     from governance.log.note import Checkpoint, Note, NoteError
-    from infra.given_files import read_bytes
+    from infra.given_files import read_checked
 
-    data = read_bytes(path, expected="a checkpoint")
-    try:
-        Checkpoint.parse(Note.parse(data).text)
-    except NoteError as error:
-        raise InputError(
-            f"not a checkpoint: {error}", file=str(path), expected="what `bounds log export` wrote"
-        ) from error
-    return data
+    return read_checked(
+        path,
+        lambda data: Checkpoint.parse(Note.parse(data).text),
+        fault=NoteError,
+        kind="a checkpoint",
+        written_by="what `bounds log export` wrote",
+    )
 
 
 def _judge_decision(found: LogFiles, record: Record, statement: str, alias: str | None = None) -> None:

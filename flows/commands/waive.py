@@ -76,16 +76,15 @@ def waive(
 def _given(file: Path) -> bytes:
     from governance.provenance import Envelope, EnvelopeError
     from governance.waiver import Waiver
-    from infra.given_files import read_bytes
+    from infra.given_files import read_checked
 
-    envelope = read_bytes(file, expected="a waiver")
-    try:
-        Waiver.parse(Envelope.parse(envelope).payload)
-    except EnvelopeError as error:
-        raise InputError(
-            f"not a waiver: {error}", file=str(file), expected="what `bounds waive --out` wrote"
-        ) from error
-    return envelope
+    return read_checked(
+        file,
+        lambda envelope: Waiver.parse(Envelope.parse(envelope).payload),
+        fault=EnvelopeError,
+        kind="a waiver",
+        written_by="what `bounds waive --out` wrote",
+    )
 
 
 def _asked(policy: EffectivePolicy, asked: dict[str, Any], now: datetime, days: int) -> Waiver:
