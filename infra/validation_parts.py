@@ -4,9 +4,9 @@ Rows are dealt by their item, so that whatever is counted within an item (first 
 is counted within a part, and adds up. What a row can only fail together with rows of other items is found by
 dealing the few columns that matter once more, by another key: ids and references that must be unique by
 themselves, streaks and known answers by person, presentations by their id. Items that nearly repeat one another
-are searched among all (:mod:`infra.copies_on_disk`). Where one item has so many rows (one that everybody sees, or a name that no item has)
-that its part is large, the part is judged in pieces by annotator, and only what agreement and overlap are counted
-from is held of all its rows.
+are searched among all (:mod:`infra.copies_on_disk`). Where one item has so many rows (one that everybody sees, or
+a name that no item has) that its part is large, the part is judged in pieces by annotator, and only what agreement
+and overlap are counted from is held of all its rows.
 
 Consents, codebook answers and gold items stay in memory: they grow with people, not with judgements; so do the
 digests of the policies that judgements name.
